@@ -1,0 +1,32 @@
+/**
+ * Bundles each program of this package into one file: dist/NAME.cjs from src/bin/NAME.ts. Straight from the sources,
+ * so it needs no compiler before it. What loads native code or files of its own stays outside of the bundles.
+ */
+import { chmodSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+const packageDir = import.meta.dirname;
+const sourceDir = join(packageDir, 'src/bin');
+const programDir = join(packageDir, 'bin');
+const sources = readdirSync(sourceDir).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
+
+await build({
+  entryPoints: sources.map((name) => join(sourceDir, name)),
+  outdir: join(packageDir, 'dist'),
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node22',
+  conditions: ['@daemontap/source'],
+  define: { 'import.meta.filename': '__filename' },
+  external: ['koffi', 'pino', 'pino-pretty'],
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+
+// git keeps the mode, but an archive or a copy may not.
+for (const name of readdirSync(programDir)) chmodSync(join(programDir, name), 0o755);

@@ -1,0 +1,4 @@
+import { runProgram } from '../program.ts';
+import { svc } from '../svc.ts';
+
+runProgram('svc', svc);

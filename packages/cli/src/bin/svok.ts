@@ -1,0 +1,4 @@
+import { runProgram } from '../program.ts';
+import { svok } from '../svok.ts';
+
+runProgram('svok', svok);

@@ -1,0 +1,4 @@
+import { runProgram } from '../program.ts';
+import { svstat } from '../svstat.ts';
+
+runProgram('svstat', svstat);

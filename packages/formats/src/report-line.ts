@@ -1,0 +1,24 @@
+/** The lines in which daemontools' programs speak: `PROGRAM: LEVEL: MESSAGE: REASON`. */
+import { errorText } from './error-text.ts';
+
+/** What a line says. */
+export interface ReportLine {
+  readonly program: string;
+  readonly level: string;
+  readonly message: string;
+  /** Shown behind the message; `undefined` when there is nothing to add. */
+  readonly cause?: unknown;
+}
+
+/** One line, its newline included. */
+export function reportLine({ program, level, message, cause }: ReportLine): string {
+  return `${program}: ${level}: ${message}${cause === undefined ? '' : `: ${reasonText(cause)}`}\n`;
+}
+
+/** daemontools' words for an error of the system, its own message for any other. */
+export function reasonText(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if ('errno' in cause && 'code' in cause) return errorText(cause);
+  // One message is one line, whatever a library puts into its own.
+  return cause.message.replaceAll(/\s*\n\s*/g, ' ');
+}

@@ -1,0 +1,30 @@
+/** The kernel's errors. Every code stands in docs/errors.md, which a test compares with this list. */
+
+/** What went wrong, for programs. */
+export type KernelErrorCode =
+  | 'LOCK_HELD'
+  | 'CONTROL_FAILED'
+  | 'PIPE_FAILED'
+  | 'STAT_FAILED'
+  | 'NO_DIRECTORY'
+  | 'ROOT_DIRECTORY'
+  | 'PLUGIN_FAILED'
+  | 'PLUGIN_SILENT'
+  | 'PLUGIN_NAME_TAKEN';
+
+/** An error of the kernel: `message` has the form `unable to VERB OBJECT`, the system's reason is the `cause`. */
+export class KernelError extends Error {
+  static {
+    this.prototype.name = 'KernelError';
+  }
+  readonly code: KernelErrorCode;
+  constructor(code: KernelErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The code of a system error (`ENOENT`), or `undefined` for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

@@ -1,0 +1,105 @@
+/**
+ * Lets plugins tap the kernel's hooks and keeps the kernel safe from them: a tap that throws, rejects or never
+ * answers is reported with its plugin and hook, and stops neither another tap nor a service.
+ */
+import { KernelError } from '../errors.ts';
+import type { KernelHooks } from '../hooks.ts';
+import type { Clock } from '../ports.ts';
+import type { Logger, Plugin, PluginHooks, PluginKernel } from './contract.ts';
+
+/** How long an asking hook waits for one plugin. */
+const ANSWER_DEADLINE_NS = 10_000_000_000n;
+
+/** Hooks that tell: a failing tap is reported and the others are called all the same. */
+const TELLING = ['statusChanged', 'serviceStarted', 'startFailed', 'serviceEnded', 'serviceReleased', 'reported'] as const;
+/** Hooks that ask: a failing tap fails the question, with the plugin's name. */
+const ASKING = ['openLogSink', 'prepareSpawn', 'openControl', 'watchScanDirectory'] as const;
+
+type Tap = (...args: unknown[]) => unknown;
+type Guard = (tap: Tap, plugin: string) => Tap;
+
+/**
+ * Puts the guards on the hooks and applies the plugins, in their order.
+ * @throws `PLUGIN_NAME_TAKEN`, and what a plugin's `apply` throws as `PLUGIN_FAILED`
+ */
+export function applyPlugins(
+  plugins: readonly Plugin[],
+  { hooks, clock, log, ...rest }: Omit<PluginKernel, 'hooks'> & { readonly hooks: KernelHooks },
+): void {
+  for (const name of TELLING) guard(hooks, name, (tap, plugin) => telling({ tap, plugin, hook: name, log }));
+  for (const name of ASKING) guard(hooks, name, (tap, plugin) => asking({ tap, plugin, hook: name, clock }));
+  const names = new Set<string>();
+  for (const plugin of plugins) {
+    if (names.has(plugin.name)) throw new KernelError('PLUGIN_NAME_TAKEN', `two plugins are called ${plugin.name}`);
+    names.add(plugin.name);
+    try {
+      plugin.apply({ hooks: tappable(hooks), clock, log, ...rest });
+    } catch (cause) {
+      throw new KernelError('PLUGIN_FAILED', `unable to apply plugin ${plugin.name}`, { cause });
+    }
+  }
+}
+
+/** A view without `call` and `promise`: only the owner calls. */
+function tappable(hooks: KernelHooks): PluginHooks {
+  const view = Object.entries(hooks).map(([name, hook]) => [
+    name,
+    {
+      tap: hook.tap.bind(hook),
+      ...('tapPromise' in hook ? { tapPromise: hook.tapPromise.bind(hook) } : {}),
+    },
+  ]);
+  // The entries are those of `hooks`, one by one.
+  return Object.freeze(Object.fromEntries(view)) as PluginHooks;
+}
+
+function guard(hooks: KernelHooks, name: keyof KernelHooks, wrap: Guard): void {
+  const hook: { intercept(interceptor: { register(tap: { name: string; fn: unknown }): unknown }): void } = hooks[
+    name
+  ] as never;
+  hook.intercept({ register: (tap) => ({ ...tap, fn: wrap(tap.fn as Tap, tap.name) }) });
+}
+
+interface Guarded {
+  readonly tap: Tap;
+  readonly plugin: string;
+  readonly hook: string;
+}
+
+function telling({ tap, plugin, hook, log }: Guarded & { readonly log: Logger }): Tap {
+  const failed = (cause: unknown): void => {
+    // A plugin that shows messages and fails cannot be told about its failure.
+    if (hook !== 'reported') log.warning(`unable to tell plugin ${plugin} of ${hook}`, { cause });
+  };
+  return (...args) => {
+    try {
+      const result = tap(...args);
+      // An async function type-checks as a tap; its rejection would end the process.
+      if (result instanceof Promise) result.catch(failed);
+    } catch (cause) {
+      failed(cause);
+    }
+  };
+}
+
+function asking({ tap, plugin, hook, clock }: Guarded & { readonly clock: Clock }): Tap {
+  const named = (cause: unknown): KernelError =>
+    cause instanceof KernelError
+      ? cause
+      : new KernelError('PLUGIN_FAILED', `plugin ${plugin} failed in ${hook}`, { cause });
+  return (...args) => {
+    let answer: unknown;
+    try {
+      answer = tap(...args);
+    } catch (cause) {
+      throw named(cause);
+    }
+    if (!(answer instanceof Promise)) return answer;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const deadline = clock.wakeAt(clock.monotonicNs() + ANSWER_DEADLINE_NS, () => {
+      reject(new KernelError('PLUGIN_SILENT', `plugin ${plugin} has not answered ${hook} for 10 seconds`));
+    });
+    answer.then(resolve, (cause: unknown) => reject(named(cause))).finally(() => deadline.close());
+    return promise;
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * What the kernel needs of the world, as interfaces: the seam that lets a supervisor be tested without a process.
+ * Node's side of it is in `src/node/`; the system calls that Node lacks are passed in by whoever makes a kernel.
+ */
+
+/** Something that was opened and is closed once; closing it again is harmless. */
+export interface Closeable {
+  close(): void;
+}
+
+/** Time. Pacing and deadlines run on the monotonic clock, stamps on the wall clock. */
+export interface Clock {
+  /** Nanoseconds from an arbitrary point; never set back. */
+  monotonicNs(): bigint;
+  /** Nanoseconds since 1970-01-01 UTC. */
+  wallNs(): bigint;
+  /** Calls back once, when the monotonic clock has reached `atNs`, never before and never within this call. */
+  wakeAt(atNs: bigint, callback: () => void): Closeable;
+}
+
+/** How a process ended: by itself or by a signal's number. */
+export type ProcessEnd = { readonly exitCode: number } | { readonly signal: number };
+
+/** The signals that a supervisor sends. */
+export type ServiceSignal = 'SIGTERM' | 'SIGHUP' | 'SIGALRM' | 'SIGINT' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT';
+
+/** How to start a service's process: data, which plugins change in the hook `prepareSpawn`. */
+export interface SpawnPlan {
+  /** Executed as it is, relative to the service directory, without a search. */
+  readonly file: Buffer;
+  readonly argv: readonly Buffer[];
+  /** `NAME=value` entries, byte for byte. */
+  readonly environment: readonly Buffer[];
+  /** What the process has open: [its descriptor, ours]. Standard input and output are added by the log sink. */
+  readonly descriptors: readonly (readonly [target: number, source: number])[];
+  /** Signals that the process ignores from its start; bit n-1 for signal n. */
+  readonly ignoredSignals: bigint;
+  /** Signals that the process has blocked from its start; bit n-1 for signal n. */
+  readonly blockedSignals: bigint;
+  /** How many descriptors it may open; `undefined`: as the kernel. */
+  readonly descriptorLimit: { readonly soft: bigint; readonly hard: bigint } | undefined;
+}
+
+/** Child processes. */
+export interface Processes {
+  /**
+   * Starts a process in a directory and returns its pid. The call has either started it or thrown.
+   * @throws the system's error, with its code
+   */
+  spawn(request: SpawnPlan & { readonly directoryFd: number }, onEnd: (end: ProcessEnd) => void): number;
+  /** Sends a signal to a process started here; to one that has ended it does nothing. */
+  signal(pid: number, signal: ServiceSignal): void;
+}
+
+/** Descriptors that become readable. */
+export interface Readiness {
+  /** Calls back for as long as the descriptor can be read. The descriptor stays the caller's. */
+  watchReadable(fd: number, callback: () => void): Closeable;
+}
+
+/** A directory that is held open, so that renaming it changes nothing. */
+export interface HeldDirectory extends Closeable {
+  readonly fd: number;
+  /** A path that leads here for as long as it is held, whatever the directory is called meanwhile. */
+  readonly path: string;
+  /** Device and inode, `DEV-INO`: what daemontools knows a service directory by. */
+  readonly identity: string;
+}
+
+/** One name in a scan directory. Names that begin with a dot are left out. */
+export interface ScanEntry {
+  readonly name: Buffer;
+  readonly found:
+    | { readonly type: 'directory'; readonly identity: string; readonly changedAtNs: bigint }
+    | { readonly type: 'other' }
+    | { readonly type: 'failed'; readonly cause: unknown };
+}
+
+/** Directories and the few files in them that the kernel itself knows. */
+export interface Files {
+  /** @throws when there is no such directory, or it may not be entered */
+  hold(path: string | Buffer): HeldDirectory;
+  /** Opens a directory inside a held one. @throws as {@link Files.hold} */
+  holdInside(directory: HeldDirectory, name: string | Buffer): HeldDirectory;
+  /**
+   * Lists a scan directory. It may wait long (a dead network mount); nothing else waits for it.
+   * @param quick names (latin1) that were directories of the same file system before: looked at without a thread
+   */
+  list(directory: HeldDirectory, quick: ReadonlySet<string>): Promise<readonly ScanEntry[]>;
+  /** What a name inside is, symlinks followed. @throws when that cannot be told */
+  kindOf(directory: HeldDirectory, name: string): 'nothing' | 'directory' | 'other';
+  /** True when the directory was removed; it is then nowhere, and only held. */
+  isRemoved(directory: HeldDirectory): boolean;
+  /** When something in the directory, in what lies in it, or in its log/ last changed; wall clock. */
+  lastChangeNs(directory: HeldDirectory): bigint;
+  /** Device and inode of `/`. */
+  rootIdentity(): string;
+  /** True when the sticky bit is set: daemontools 0.70's sign that a log/ belongs to it. */
+  isSticky(directory: HeldDirectory): boolean;
+  /**
+   * Makes `supervise/` where it is missing and takes `supervise/lock` for as long as this is not closed.
+   * @throws `EAGAIN` when another supervisor has it
+   */
+  claim(directory: HeldDirectory): Closeable;
+  /** Makes a directory of mode 0711, or takes one that is there. @throws when it belongs to somebody else */
+  makeRuntimeDir(path: string): void;
+  /** Closes a descriptor that a log sink gave for one start. */
+  closeDescriptor(fd: number): void;
+}
+
+/** All of the world. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly processes: Processes;
+  readonly readiness: Readiness;
+  readonly files: Files;
+}

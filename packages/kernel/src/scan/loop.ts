@@ -1,0 +1,212 @@
+/**
+ * The scan loop: looks at the scan directory every five seconds, and sooner when asked, and keeps one pair of
+ * services for each directory in it. Looking may take long; nothing but the next look waits for it.
+ */
+import type { Core } from '../core.ts';
+import { KernelError } from '../errors.ts';
+import type { Closeable, HeldDirectory, ScanEntry } from '../ports.ts';
+import { compareScan } from './compare.ts';
+import type { ScanStep } from './compare.ts';
+import { labelOf } from './label.ts';
+import { ServicePair } from './pair.ts';
+
+const SCAN_EVERY_NS = 5_000_000_000n;
+/** Between two hurried looks: a thousand directories made one by one are not to be a thousand looks. */
+const LOOK_PAUSE_NS = 20_000_000n;
+/** New services begun before others get their turn. */
+const BEGIN_AT_ONCE = 32;
+
+/** Supervises what lies in a scan directory. */
+export class ScanLoop {
+  readonly #core: Core;
+  readonly #held: HeldDirectory;
+  readonly #pairs = new Map<string, { readonly pair: ServicePair; present: boolean }>();
+  readonly #watchers: Closeable[] = [];
+  readonly #done = Promise.withResolvers<void>();
+  #quick: ReadonlySet<string> = new Set();
+  #timer: Closeable | undefined;
+  #isLooking = false;
+  #isAskedAgain = false;
+  #isStopping = false;
+
+  constructor(core: Core, held: HeldDirectory) {
+    this.#core = core;
+    this.#held = held;
+  }
+
+  /** Resolves after {@link ScanLoop.stop}, when no service is supervised any more. */
+  get done(): Promise<void> {
+    return this.#done.promise;
+  }
+
+  /** Begins to scan. */
+  start(): void {
+    try {
+      this.#core.hooks.watchScanDirectory.call({
+        path: this.#held.path,
+        requestScan: () => this.requestScan(),
+        opened: (watcher) => this.#watchers.push(watcher),
+      });
+    } catch (error) {
+      // The timed scan goes on without.
+      const cause = error instanceof KernelError ? error.cause : error;
+      this.#core.log.warning('unable to watch the scan directory', { cause });
+    }
+    this.#look().catch((cause: unknown) => this.#complain('unable to scan', cause));
+  }
+
+  /** Scans as soon as it can be done. */
+  requestScan(): void {
+    if (this.#isStopping) return;
+    if (this.#isLooking) this.#isAskedAgain = true;
+    else this.#lookIn(LOOK_PAUSE_NS);
+  }
+
+  /** Stops scanning and ends every service in order. */
+  stop(): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#timer?.close();
+    for (const watcher of this.#watchers) watcher.close();
+    for (const { pair } of this.#pairs.values()) pair.stop({ kills: true });
+    this.#finish();
+  }
+
+  #lookIn(pauseNs: bigint): void {
+    const { clock } = this.#core.ports;
+    this.#timer?.close();
+    this.#timer = clock.wakeAt(clock.monotonicNs() + pauseNs, () => {
+      this.#look().catch((cause: unknown) => this.#complain('unable to scan', cause));
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { clock, files } = this.#core.ports;
+    this.#isLooking = true;
+    this.#isAskedAgain = false;
+    this.#timer?.close();
+    try {
+      const lookedAtNs = clock.monotonicNs();
+      const entries = await files.list(this.#held, this.#quick);
+      this.#quick = new Set(entries.filter((entry) => this.#isQuick(entry)).map(({ name }) => name.toString('latin1')));
+      await this.#apply(entries, lookedAtNs);
+    } catch (cause) {
+      this.#complain('unable to read directory', cause);
+    } finally {
+      this.#isLooking = false;
+      if (this.#isStopping) this.#finish();
+      else this.#lookIn(this.#isAskedAgain ? LOOK_PAUSE_NS : SCAN_EVERY_NS);
+    }
+  }
+
+  /** Directories of the scan directory's own file system need no thread to look at. */
+  #isQuick({ found }: ScanEntry): boolean {
+    const device = this.#held.identity.slice(0, this.#held.identity.indexOf('-') + 1);
+    return found.type === 'directory' && found.identity.startsWith(device);
+  }
+
+  async #apply(entries: readonly ScanEntry[], lookedAtNs: bigint): Promise<void> {
+    const known = [...this.#pairs].map(([identity, { pair, present }]) => ({ identity, name: pair.name, present }));
+    let begun = 0;
+    for (const step of compareScan(entries, known)) {
+      if (this.#isStopping) return;
+      try {
+        this.#carryOut(step, lookedAtNs);
+      } catch (error) {
+        const cause = error instanceof KernelError ? error.cause : error;
+        const label = 'name' in step ? labelOf(step.name) : 'a service';
+        this.#complain(error instanceof KernelError ? error.message : `unable to supervise ${label}`, cause);
+      }
+      // A first scan of thousands must not keep commands waiting.
+      if (step.type === 'begin' && ++begun % BEGIN_AT_ONCE === 0) await this.#pause();
+    }
+  }
+
+  #carryOut(step: ScanStep, lookedAtNs: bigint): void {
+    switch (step.type) {
+      case 'begin':
+        this.#begin(step);
+        break;
+      case 'revisit': {
+        const known = this.#pairs.get(step.identity);
+        if (known === undefined) break; // it ended and was dropped since the look
+        known.present = true;
+        known.pair.visit({ ...step, lookedAtNs });
+        break;
+      }
+      case 'vanish': {
+        const known = this.#pairs.get(step.identity);
+        if (known !== undefined) known.present = false;
+        this.#drop(step.identity);
+        break;
+      }
+      case 'complain':
+        this.#complain(`unable to stat ${labelOf(step.name)}`, step.cause);
+        break;
+    }
+  }
+
+  #begin({ identity, name, instead }: Extract<ScanStep, { type: 'begin' }>): void {
+    const { files, clock } = this.#core.ports;
+    for (const old of instead) if (this.#makesWay(old)) return;
+    const held = files.holdInside(this.#held, name);
+    if (held.identity !== identity) {
+      held.close(); // replaced since the look: the next one will see
+      this.#isAskedAgain = true;
+      return;
+    }
+    const pair = new ServicePair({ core: this.#core, held, name, onEnd: () => this.#onEnd(identity) });
+    this.#pairs.set(identity, { pair, present: true });
+    try {
+      pair.visit({ name, changedAtNs: clock.wallNs(), lookedAtNs: clock.monotonicNs() });
+    } catch (error) {
+      this.#pairs.delete(identity);
+      pair.close();
+      throw error;
+    }
+  }
+
+  /** Ends the service of a directory that was removed, for the new one of its name. True while it has not ended. */
+  #makesWay(identity: string): boolean {
+    const old = this.#pairs.get(identity);
+    if (old === undefined || !this.#core.ports.files.isRemoved(old.pair.held)) return false;
+    if (!old.pair.isLive) return false;
+    const { pid, label } = old.pair;
+    const process = pid === undefined ? '' : ` (pid ${pid})`;
+    this.#core.log.warning(`${label} was removed and made anew: the old service${process} is ended first`);
+    old.pair.stop({ kills: false });
+    return old.pair.isLive;
+  }
+
+  #onEnd(identity: string): void {
+    const known = this.#pairs.get(identity);
+    if (known === undefined) return;
+    if (this.#isStopping || !known.present) this.#drop(identity);
+    if (this.#isStopping) this.#finish();
+    else if (!known.present) this.requestScan(); // a new directory may be waiting for the name
+  }
+
+  #drop(identity: string): void {
+    const known = this.#pairs.get(identity);
+    if (known === undefined || known.pair.isLive) return;
+    this.#pairs.delete(identity);
+    known.pair.close();
+  }
+
+  #finish(): void {
+    if (this.#isLooking) return; // the look ends first
+    for (const identity of [...this.#pairs.keys()]) this.#drop(identity);
+    if (this.#pairs.size > 0) return;
+    this.#held.close();
+    this.#done.resolve();
+  }
+
+  #pause(): Promise<void> {
+    const { clock } = this.#core.ports;
+    return new Promise((resolve) => clock.wakeAt(clock.monotonicNs(), resolve));
+  }
+
+  #complain(message: string, cause: unknown): void {
+    this.#core.log.warning(message, { cause });
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * One service under supervision: feeds the machine one event at a time and carries its effects out. It owns the
+ * lock, the control transports and the timer of the service, and closes them when supervision ends.
+ */
+import type { Core } from '../core.ts';
+import { KernelError, systemCode } from '../errors.ts';
+import type { LogSink, ServiceDirectory, ServiceStatus } from '../hooks.ts';
+import type { Closeable, HeldDirectory, ProcessEnd, SpawnPlan } from '../ports.ts';
+import { commandEvent } from './commands.ts';
+import type { Command } from './commands.ts';
+import { transition } from './machine.ts';
+import type { Effect, Event, State } from './machine.ts';
+import { isQuiet, whenQuiet } from './settle.ts';
+
+/** How to begin supervising a directory. */
+export interface ServiceOptions {
+  readonly core: Core;
+  readonly directory: ServiceDirectory;
+  /** Stays the caller's. */
+  readonly held: HeldDirectory;
+  /** Whether the first start waits until the directory is no longer being filled. */
+  readonly settles: boolean;
+  /** The sink of the service, opened when first asked for. */
+  sink(): Promise<LogSink | undefined>;
+  /** A step is done. At `gone` everything is closed. */
+  onChange(state: State): void;
+}
+
+/** How many events are handled before others get their turn. */
+const EVENTS_A_TURN = 64;
+
+/** System errors that pass: the next attempt may work although nothing about the service has changed. */
+const PASSING: ReadonlySet<string | undefined> = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE', 'ENOBUFS', 'EINTR']);
+
+/** One service under supervision. */
+export class Service {
+  readonly directory: ServiceDirectory;
+  readonly #core: Core;
+  readonly #held: HeldDirectory;
+  readonly #options: Pick<ServiceOptions, 'sink' | 'onChange'>;
+  readonly #opened: Closeable[] = [];
+  readonly #inbox: Event[] = [];
+  #busy = false;
+  #state: State;
+  #sinceNs: bigint;
+  #timer: Closeable | undefined;
+  #plan: { readonly plan: SpawnPlan; readonly sink: LogSink | undefined } | undefined;
+
+  /**
+   * Takes the lock, publishes the first status and opens the control transports; then starts the service, unless a
+   * file `down` lies in its directory.
+   * @throws `STAT_FAILED`, `LOCK_HELD`, or what a control transport says; nothing stays open then
+   */
+  constructor({ core, directory, held, settles, ...options }: ServiceOptions) {
+    this.#core = core;
+    this.directory = directory;
+    this.#held = held;
+    this.#options = options;
+    const { clock, files } = core.ports;
+    const want = this.#wantByFile();
+    // Looked at before supervise/ is made: that is a change, too.
+    const isSettling = settles && want === 'up' && !isQuiet(core.ports, held);
+    const nowNs = clock.monotonicNs();
+    this.#sinceNs = clock.wallNs();
+    this.#state = isSettling
+      ? { phase: 'settling', want }
+      : { phase: 'down', want, notBeforeNs: nowNs, startAtNs: want === 'up' ? nowNs : undefined };
+    try {
+      this.#opened.push(files.claim(held));
+    } catch (cause) {
+      throw new KernelError('LOCK_HELD', `unable to acquire ${directory.label}/supervise/lock`, { cause });
+    }
+    this.#announce();
+    try {
+      core.hooks.openControl.call(directory, {
+        command: (command) => this.command(command),
+        opened: (transport) => this.#opened.push(transport),
+      });
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+    if (isSettling) this.#opened.push(whenQuiet(core.ports, held, () => this.#settled()));
+    this.dispatch({ type: 'due', atNs: nowNs });
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  command(command: Command): void {
+    this.dispatch(commandEvent(command, this.#core.ports.clock.monotonicNs()));
+  }
+
+  /** Stops the service for good: as `svc -dx`. */
+  leave(): void {
+    this.command('d');
+    this.command('x');
+  }
+
+  dispatch(event: Event): void {
+    this.#inbox.push(event);
+    if (this.#busy) return; // an effect answered at once: its event waits for this step to finish
+    this.#busy = true;
+    this.#turn();
+  }
+
+  #turn(): void {
+    try {
+      for (let handled = 0; handled < EVENTS_A_TURN; handled++) {
+        const event = this.#inbox.shift();
+        if (event === undefined) break;
+        this.#step(event);
+      }
+    } catch (cause) {
+      // A state that cannot happen: say so and go on with the next event.
+      this.#core.log.warning(`unable to finish a step of ${this.directory.label}`, this.#about(cause));
+    }
+    const { clock } = this.#core.ports;
+    if (this.#inbox.length > 0) clock.wakeAt(clock.monotonicNs(), () => this.#turn());
+    else this.#busy = false;
+  }
+
+  #step(event: Event): void {
+    const [next, ...effects] = transition(this.#state, event);
+    const before = this.#state;
+    this.#state = next;
+    if (pidOf(before) !== pidOf(next)) this.#sinceNs = this.#core.ports.clock.wallNs();
+    if (next.phase !== 'down' || next.startAtNs === undefined) this.#timer?.close();
+    for (const effect of effects) this.#perform(effect);
+    if (before.phase !== 'up' && next.phase === 'up') this.#core.hooks.serviceStarted.call(this.directory, next.pid);
+    this.#options.onChange(next);
+  }
+
+  #perform(effect: Effect): void {
+    const { clock, processes } = this.#core.ports;
+    switch (effect.type) {
+      case 'announce':
+        this.#announce();
+        break;
+      case 'prepare':
+        this.#prepare().catch((error: unknown) => this.#failed(error));
+        break;
+      case 'spawn':
+        this.#spawn();
+        break;
+      case 'signal':
+        try {
+          processes.signal(effect.pid, effect.signal);
+        } catch (cause) {
+          this.#core.log.warning(`unable to send ${effect.signal} to ${this.directory.label}`, this.#about(cause));
+        }
+        break;
+      case 'wake':
+        this.#timer?.close();
+        this.#timer = clock.wakeAt(effect.atNs, () => this.dispatch({ type: 'due', atNs: clock.monotonicNs() }));
+        break;
+      case 'release':
+        this.#close();
+        this.#core.hooks.serviceReleased.call(this.directory);
+        break;
+    }
+  }
+
+  /** Read once: a `down` file that comes or goes later changes nothing. */
+  #wantByFile(): 'up' | 'down' {
+    try {
+      return this.#core.ports.files.kindOf(this.#held, 'down') === 'nothing' ? 'up' : 'down';
+    } catch (cause) {
+      throw new KernelError('STAT_FAILED', `unable to stat ${this.directory.label}/down`, { cause });
+    }
+  }
+
+  #settled(): void {
+    const atNs = this.#core.ports.clock.monotonicNs();
+    try {
+      this.dispatch({ type: 'settled', want: this.#wantByFile(), atNs });
+    } catch (error) {
+      this.#core.log.fatal(error instanceof Error ? error.message : String(error), this.#about(undefined));
+      this.dispatch({ type: 'settled', want: 'down', atNs });
+    }
+  }
+
+  #announce(): void {
+    const pid = pidOf(this.#state);
+    const status: ServiceStatus = {
+      pid,
+      paused: this.#state.phase === 'up' && this.#state.paused,
+      want: this.#state.want,
+      sinceNs: this.#sinceNs,
+    };
+    this.#core.hooks.statusChanged.call(this.directory, status);
+  }
+
+  async #prepare(): Promise<void> {
+    const { ports, hooks, log, basePlan } = this.#core;
+    if (ports.files.isRemoved(this.#held)) {
+      log.warning(`${this.directory.label} was removed: it is no longer supervised`, { service: this.directory });
+      this.dispatch({ type: 'leave' });
+    }
+    const sink = await this.#options.sink();
+    const plan = await hooks.prepareSpawn.promise(basePlan, this.directory);
+    this.#plan = { plan, sink };
+    this.dispatch({ type: 'prepared', atNs: ports.clock.monotonicNs() });
+  }
+
+  #spawn(): void {
+    const { ports } = this.#core;
+    const own: number[] = [];
+    try {
+      if (this.#plan === undefined) throw new Error('no plan');
+      const { plan, sink } = this.#plan;
+      const descriptors = new Map(plan.descriptors);
+      const redirect = (target: number, open: (() => number) | undefined): void => {
+        if (open === undefined) return;
+        const fd = open();
+        own.push(fd);
+        descriptors.set(target, fd);
+      };
+      if (this.directory.role === 'log') redirect(0, sink?.openInput?.bind(sink));
+      else redirect(1, sink?.openOutput.bind(sink));
+      const request = { ...plan, descriptors: [...descriptors], directoryFd: this.#held.fd };
+      const pid = ports.processes.spawn(request, (end) => this.#ended(pid, end));
+      this.dispatch({ type: 'started', pid, atNs: ports.clock.monotonicNs() });
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      for (const fd of own) ports.files.closeDescriptor(fd);
+    }
+  }
+
+  #failed(error: unknown): void {
+    const { log, hooks, ports } = this.#core;
+    const { label } = this.directory;
+    if (error instanceof KernelError) {
+      log.warning(`unable to start ${label}/run: ${error.message}`, this.#about(error.cause));
+    } else {
+      log.fatal(`unable to start ${label}/run`, this.#about(error));
+    }
+    hooks.startFailed.call(this.directory, error);
+    const passing = PASSING.has(systemCode(error));
+    this.dispatch({ type: 'startFailed', passing, atNs: ports.clock.monotonicNs() });
+  }
+
+  #ended(pid: number, end: ProcessEnd): void {
+    this.#core.hooks.serviceEnded.call(this.directory, pid, end);
+    this.dispatch({ type: 'ended', atNs: this.#core.ports.clock.monotonicNs() });
+  }
+
+  #close(): void {
+    this.#timer?.close();
+    for (const each of this.#opened.toReversed()) {
+      try {
+        each.close();
+      } catch (cause) {
+        this.#core.log.warning(`unable to close ${this.directory.label}`, this.#about(cause));
+      }
+    }
+    this.#opened.length = 0;
+  }
+
+  #about(cause: unknown): { readonly cause: unknown; readonly service: ServiceDirectory } {
+    return { cause, service: this.directory };
+  }
+}
+
+function pidOf(state: State): number | undefined {
+  return state.phase === 'up' ? state.pid : undefined;
+}

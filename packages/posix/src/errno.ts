@@ -1,0 +1,18 @@
+/** Builds the errors that Node itself would throw for a failed system call. */
+import { getSystemErrorMap } from 'node:util';
+
+/**
+ * An error as Node's own: `code` (`ENOENT`), `errno` (negative), `syscall`, `path` and a message made of them.
+ * @param errno the positive number that C reports
+ */
+export function systemError(errno: number, syscall: string, path?: string): NodeJS.ErrnoException {
+  const [code, description] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
+  const error: NodeJS.ErrnoException = new Error(
+    `${code}: ${description}, ${syscall}${path === undefined ? '' : ` '${path}'`}`,
+  );
+  error.errno = -errno;
+  error.code = code;
+  error.syscall = syscall;
+  if (path !== undefined) error.path = path;
+  return error;
+}

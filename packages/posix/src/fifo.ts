@@ -1,0 +1,12 @@
+/** FIFOs (named pipes), which Node can open but not make. */
+import { check, declare } from './native.ts';
+
+const cMkfifo = declare('int mkfifo(const char *path, unsigned int mode)');
+
+/**
+ * Makes a FIFO. The mode is subject to the umask, as everywhere.
+ * @throws `EEXIST` when the name is taken, and what else mkfifo(3) reports
+ */
+export function mkfifo(path: string, mode: number): void {
+  check(cMkfifo(path, mode), 'mkfifo', path);
+}

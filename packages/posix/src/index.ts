@@ -1,0 +1,15 @@
+export { mkfifo } from './fifo.ts';
+export { argumentBytes, readInherited } from './inherited.ts';
+export type { Inherited } from './inherited.ts';
+export { descriptorLimit, setDescriptorLimit } from './limits.ts';
+export type { Limit } from './limits.ts';
+export { openLineOutput } from './line-output.ts';
+export type { LineOutput, LineOutputOptions } from './line-output.ts';
+export { tryLock } from './lock.ts';
+export { setProcessName } from './process-name.ts';
+export { openProcesses } from './processes.ts';
+export type { ProcessEnd, Processes } from './processes.ts';
+export { openReadiness } from './readiness.ts';
+export type { Readiness } from './readiness.ts';
+export { ignoreSignal, signalBit, signalsIn } from './signals.ts';
+export type { SpawnRequest, StartConditions } from './spawn.ts';

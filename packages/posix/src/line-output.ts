@@ -1,0 +1,114 @@
+/**
+ * Lines to a descriptor that others share, without ever waiting for its reader: a bounded queue, and a count of what
+ * did not fit. Must never change the flags of the shared open file: the next program would fail with EAGAIN.
+ */
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { check, declare } from './native.ts';
+
+const cSend = declare('ssize_t send(int socket, void *bytes, size_t length, int flags)');
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const QUEUE_BYTES = 64 * 1024;
+const RETRY_MS = 200;
+
+/** Where lines go. */
+export interface LineOutput {
+  /** Queues one line, newline included, and writes what can be written at once. Never throws, never waits. */
+  write(line: string | Uint8Array): void;
+  /** Writes what can be written at once and lets go. */
+  close(): void;
+}
+
+/** Options of a line output. */
+export interface LineOutputOptions {
+  /** The line that tells how many lines were dropped; written before the next one that fits. */
+  readonly dropped: (count: number) => string;
+}
+
+/** Opens a line output on a descriptor, which stays the caller's. */
+export function openLineOutput(fd: number, { dropped }: LineOutputOptions): LineOutput {
+  const sink = openSink(fd);
+  const queue: Uint8Array[] = [];
+  let queuedBytes = 0;
+  let lost = 0;
+  let retry: NodeJS.Timeout | undefined;
+
+  const flush = (): void => {
+    clearTimeout(retry);
+    retry = undefined;
+    for (let line = queue[0]; line !== undefined; line = queue[0]) {
+      let written: number;
+      try {
+        written = sink.write(line);
+      } catch (error) {
+        if (isPassing(error)) {
+          retry = setTimeout(flush, RETRY_MS);
+          retry.unref();
+          return;
+        }
+        // The reader is gone or the disk is full: these lines will not be wanted later.
+        lost += queue.length;
+        queue.length = 0;
+        queuedBytes = 0;
+        return;
+      }
+      queuedBytes -= written;
+      if (written < line.length) queue[0] = line.subarray(written);
+      else queue.shift();
+    }
+  };
+  const enqueue = (line: Uint8Array): boolean => {
+    if (queuedBytes + line.length > QUEUE_BYTES) return false;
+    queue.push(line);
+    queuedBytes += line.length;
+    return true;
+  };
+
+  return {
+    write(line) {
+      if (retry !== undefined && queuedBytes > QUEUE_BYTES / 2) flush();
+      if (lost > 0 && enqueue(Buffer.from(dropped(lost)))) lost = 0;
+      if (!enqueue(Buffer.from(line))) lost++;
+      flush();
+    },
+    close() {
+      flush();
+      clearTimeout(retry);
+      sink.close();
+    },
+  };
+}
+
+interface Sink {
+  /** @throws `EAGAIN` when the reader is slow, others when it is gone */
+  write(bytes: Uint8Array): number;
+  close(): void;
+}
+
+/** Finds the way of writing to a descriptor that cannot block, for the kind of file it is. */
+function openSink(fd: number): Sink {
+  const stat = fstatSync(fd);
+  if (stat.isSocket()) {
+    return {
+      write: (bytes) => check(cSend(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL), 'send'),
+      close() {},
+    };
+  }
+  // A regular file does not block, and opened again it would have a position of its own.
+  if (stat.isFile()) return { write: (bytes) => writeSync(fd, bytes), close() {} };
+  let own: number | undefined;
+  return {
+    write(bytes) {
+      // A pipe whose reader is gone cannot be opened (ENXIO); a named one may get another reader later.
+      own ??= openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+      return writeSync(own, bytes);
+    },
+    close() {
+      if (own !== undefined) closeSync(own);
+    },
+  };
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EAGAIN' || error.code === 'EINTR');
+}

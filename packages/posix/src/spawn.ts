@@ -1,0 +1,144 @@
+/**
+ * Starts processes by posix_spawn(3): twice as fast as child_process, with the errno of the failed exec as an
+ * exception, and under a soft descriptor limit below what this process has open.
+ */
+import { systemError } from './errno.ts';
+import { descriptorLimit, setDescriptorLimit } from './limits.ts';
+import type { Limit } from './limits.ts';
+import { addressOf, declare } from './native.ts';
+import { signalBit, signalSet, signalsIn, whileIgnoring } from './signals.ts';
+
+const ACTIONS = 'void *actions';
+const cSpawn = declare(
+  'int posix_spawn(void *pid, void *path, void *actions, void *attributes, void *argv, void *environment)',
+);
+const cActionsInit = declare(`int posix_spawn_file_actions_init(${ACTIONS})`);
+const cActionsDestroy = declare(`int posix_spawn_file_actions_destroy(${ACTIONS})`);
+const cAddDup2 = declare(`int posix_spawn_file_actions_adddup2(${ACTIONS}, int source, int target)`);
+const cAddFchdir = declare(`int posix_spawn_file_actions_addfchdir_np(${ACTIONS}, int directory)`);
+const cAttributesInit = declare('int posix_spawnattr_init(void *attributes)');
+const cSetFlags = declare('int posix_spawnattr_setflags(void *attributes, int16_t flags)');
+const cSetDefault = declare('int posix_spawnattr_setsigdefault(void *attributes, void *signals)');
+const cSetMask = declare('int posix_spawnattr_setsigmask(void *attributes, void *signals)');
+const POSIX_SPAWN_SETSIGDEF = 4;
+const POSIX_SPAWN_SETSIGMASK = 8;
+const STRUCT_SIZE = 512; // 80 and 336 bytes in glibc, less in musl
+
+/** The signal dispositions, mask and limits that a new process gets. */
+export interface StartConditions {
+  /** Signals that the process ignores; bit n-1 for signal n. All others have their default. */
+  readonly ignoredSignals: bigint;
+  /** Signals that the process has blocked; bit n-1 for signal n. */
+  readonly blockedSignals: bigint;
+  /** `undefined`: as this process. */
+  readonly descriptorLimit: Limit | undefined;
+}
+
+/** One process to start. */
+export interface SpawnRequest extends StartConditions {
+  /** Executed as it is, relative to `directoryFd`: no search. */
+  readonly file: Buffer;
+  readonly argv: readonly Buffer[];
+  /** `NAME=value` entries, byte for byte. */
+  readonly environment: readonly Buffer[];
+  /** The new process's working directory. */
+  readonly directoryFd: number;
+  /** What the new process has open: [its descriptor, ours]. Of the rest it gets only what lacks close-on-exec. */
+  readonly descriptors: readonly (readonly [target: number, source: number])[];
+}
+
+/**
+ * Starts a process and returns its pid.
+ * @throws the errno of the failed start (`ENOENT`, `EACCES`, `ENOEXEC`, `EAGAIN`, `EMFILE` …); nothing is left behind then
+ */
+export function spawn(request: SpawnRequest): number {
+  const file = terminated(request.file);
+  const argv = pointers(request.argv);
+  const environment = pointers(request.environment);
+  const attributes = attributesFor(request);
+  const pid = new Int32Array(1);
+  const call = (actions: Uint8Array): number =>
+    cSpawn(pid, file, actions, attributes, argv.array, environment.array);
+  const failure = withActions(request, (actions) =>
+    // The limits come down around the call alone: file actions are checked against them when they are added.
+    withLimit(request.descriptorLimit, () => whileIgnoring(signalsIn(request.ignoredSignals), () => call(actions))),
+  );
+  if (failure !== 0) throw systemError(failure, 'posix_spawn', request.file.toString());
+  return pid[0] ?? 0;
+}
+
+function withActions(request: SpawnRequest, body: (actions: Uint8Array) => number): number {
+  const actions = new Uint8Array(STRUCT_SIZE);
+  succeed(cActionsInit(actions), 'posix_spawn_file_actions_init');
+  try {
+    const taken = new Set<number>();
+    for (const [target, source] of request.descriptors) {
+      // dup2 of a descriptor that an earlier action has replaced would pass on the wrong file.
+      if (source !== target && taken.has(source)) throw systemError(22, 'posix_spawn_file_actions_adddup2');
+      succeed(cAddDup2(actions, source, target), 'posix_spawn_file_actions_adddup2');
+      taken.add(target);
+    }
+    succeed(cAddFchdir(actions, request.directoryFd), 'posix_spawn_file_actions_addfchdir_np');
+    return body(actions);
+  } finally {
+    cActionsDestroy(actions);
+  }
+}
+
+function withLimit<T>(limit: Limit | undefined, body: () => T): T {
+  if (limit === undefined) return body();
+  const own = descriptorLimit();
+  if (own.soft === limit.soft && own.hard === limit.hard) return body();
+  setDescriptorLimit(limit);
+  try {
+    return body();
+  } finally {
+    setDescriptorLimit(own);
+  }
+}
+
+const attributeCache = new Map<string, Uint8Array>();
+
+/** Services nearly always start under the same conditions: the attributes are built once for each. */
+function attributesFor({ ignoredSignals, blockedSignals }: StartConditions): Uint8Array {
+  const key = `${ignoredSignals}/${blockedSignals}`;
+  const cached = attributeCache.get(key);
+  if (cached !== undefined) return cached;
+  const attributes = new Uint8Array(STRUCT_SIZE);
+  succeed(cAttributesInit(attributes), 'posix_spawnattr_init');
+  // All bits, 32 and 33 too: glibc keeps those two for itself and would leave them ignored in the new process.
+  succeed(cSetDefault(attributes, signalSet(~ignoredSignals)), 'posix_spawnattr_setsigdefault');
+  succeed(cSetMask(attributes, signalSet(blockedSignals & ~signalBit(17))), 'posix_spawnattr_setsigmask');
+  succeed(cSetFlags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK), 'posix_spawnattr_setflags');
+  attributeCache.set(key, attributes);
+  return attributes;
+}
+
+/** posix_spawn and its kin return the error number itself. */
+function succeed(result: number, call: string): void {
+  if (result !== 0) throw systemError(result, call);
+}
+
+const pointerCache = new WeakMap<readonly Buffer[], { readonly array: BigUint64Array; readonly text: Buffer }>();
+
+/** A NULL-terminated array of pointers to NUL-terminated strings; one environment serves a thousand starts. */
+function pointers(strings: readonly Buffer[]): { readonly array: BigUint64Array; readonly text: Buffer } {
+  const cached = pointerCache.get(strings);
+  if (cached !== undefined) return cached;
+  // One allocation outside of Node's buffer pool, which never moves; both live as long as the strings do.
+  const text = Buffer.alloc(Math.max(1, strings.reduce((sum, each) => sum + each.length + 1, 0)));
+  const array = new BigUint64Array(strings.length + 1);
+  const base = addressOf(text);
+  let offset = 0;
+  for (const [index, each] of strings.entries()) {
+    array[index] = base + BigInt(offset);
+    offset += each.copy(text, offset) + 1;
+  }
+  const made = { array, text };
+  pointerCache.set(strings, made);
+  return made;
+}
+
+function terminated(bytes: Buffer): Buffer {
+  return Buffer.concat([bytes, Buffer.of(0)]);
+}

@@ -1,0 +1,2 @@
+export { daemontools } from './daemontools.ts';
+export type { DaemontoolsOptions } from './daemontools.ts';

@@ -1,0 +1,81 @@
+/** daemontools' control transport: `supervise/control`, one command a byte, and `supervise/ok`, which only exists. */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { parseCommand } from '@daemontap/formats';
+import { KernelError, systemCode } from '@daemontap/kernel';
+import type { Closeable, ControlPort, Plugin, ServiceDirectory } from '@daemontap/kernel';
+import { mkfifo } from '@daemontap/posix';
+
+const { O_RDONLY, O_RDWR, O_NONBLOCK, O_NOFOLLOW } = constants;
+
+/** Commands read at once; more wait for their turn. */
+const READ_BYTES = 64;
+
+/** Listens on the control FIFO of every service, so that `svc`, `svok` and `svstat` find it. */
+export function controlFifo(): Plugin {
+  return {
+    name: 'control-fifo',
+    apply({ hooks, readiness }) {
+      const buffer = Buffer.alloc(READ_BYTES);
+      hooks.openControl.tap('control-fifo', (service, control) => {
+        const fd = openFifo(service, 'control', O_RDWR); // its own writer: it never meets end of file
+        const watch = readiness.watchReadable(fd, () => carryOut(read(fd, buffer), control));
+        control.opened(closing(fd, watch));
+        // Last: once `ok` can be opened, all the rest is there.
+        control.opened(closing(openFifo(service, 'ok', O_RDONLY)));
+      });
+    },
+  };
+}
+
+/**
+ * Opens a FIFO of the service, made where it is missing.
+ * @throws `CONTROL_FAILED` with daemontools' words
+ */
+function openFifo({ path, label }: ServiceDirectory, name: string, access: number): number {
+  const fail = (verb: string, cause: unknown): never => {
+    throw new KernelError('CONTROL_FAILED', `unable to ${verb} ${label}/supervise/${name}`, { cause });
+  };
+  const place = `${path}/supervise/${name}`;
+  try {
+    mkfifo(place, 0o600);
+  } catch {
+    // It is there already, or opening it will tell.
+  }
+  let fd: number;
+  try {
+    fd = openSync(place, access | O_NONBLOCK | O_NOFOLLOW);
+  } catch (cause) {
+    return fail(systemCode(cause) === 'EISDIR' ? 'write' : 'read', cause);
+  }
+  if (fstatSync(fd).isFIFO()) return fd;
+  closeSync(fd);
+  return fail('read', new Error('it is not a FIFO'));
+}
+
+function closing(fd: number, watch?: Closeable): Closeable {
+  let open = true;
+  return {
+    close() {
+      if (!open) return;
+      open = false;
+      watch?.close();
+      closeSync(fd);
+    },
+  };
+}
+
+function read(fd: number, buffer: Buffer): Buffer {
+  try {
+    return buffer.subarray(0, readSync(fd, buffer));
+  } catch (error) {
+    if (systemCode(error) === 'EAGAIN') return buffer.subarray(0, 0);
+    throw error;
+  }
+}
+
+function carryOut(bytes: Buffer, control: ControlPort): void {
+  for (const byte of bytes) {
+    const command = parseCommand(byte);
+    if (command !== undefined) control.command(command); // daemontools, too, ignores all others
+  }
+}

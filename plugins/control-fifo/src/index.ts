@@ -1,0 +1,1 @@
+export { controlFifo } from './control-fifo.ts';

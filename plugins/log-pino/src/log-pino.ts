@@ -1,0 +1,63 @@
+/** The kernel's messages, and every start and end of a service, as pino's JSON lines or in its readable form. */
+import { pino } from 'pino';
+import { prettyFactory } from 'pino-pretty';
+import { reasonText } from '@daemontap/formats';
+import type { Plugin, ReportLevel } from '@daemontap/kernel';
+import { openLineOutput } from '@daemontap/posix';
+import type { LineOutput } from '@daemontap/posix';
+
+const STDERR = 2;
+
+/** How messages are shown. */
+export interface LogPinoOptions {
+  readonly format: 'json' | 'pretty';
+  /** The least level that is shown; default `info`. */
+  readonly level?: 'error' | 'warn' | 'info' | 'debug';
+  /** Colours in the readable form; default: none. */
+  readonly colours?: boolean;
+}
+
+const LEVELS = { fatal: 'error', warning: 'warn', info: 'info', debug: 'debug' } as const satisfies Record<
+  ReportLevel,
+  string
+>;
+
+/** Shows everything that happens, on standard error. A reader that is stuck or gone costs lines, and no time. */
+export function logPino({ format, level = 'info', colours = false }: LogPinoOptions): Plugin {
+  return {
+    name: 'log-pino',
+    apply({ hooks }) {
+      let output: LineOutput | undefined;
+      const pretty = prettyFactory({ colorize: colours, ignore: 'pid,hostname,name,program', singleLine: true });
+      const show = (line: string): string => (format === 'json' ? line : pretty(line));
+      const logger = pino(
+        { name: 'daemontap', level },
+        {
+          write(line: string) {
+            output ??= openLineOutput(STDERR, {
+              dropped: (count) => show(`${JSON.stringify({ level: 40, time: Date.now(), msg: lost(count) })}\n`),
+            });
+            output.write(show(line));
+          },
+        },
+      );
+      hooks.reported.tap('log-pino', ({ level: reported, program, message, cause, service }) => {
+        const reason = cause === undefined ? undefined : reasonText(cause);
+        logger[LEVELS[reported]]({ program, service, reason }, message);
+      });
+      hooks.serviceStarted.tap('log-pino', ({ label }, servicePid) => {
+        logger.info({ service: label, servicePid }, 'started');
+      });
+      hooks.serviceEnded.tap('log-pino', ({ label }, servicePid, end) => {
+        logger.info({ service: label, servicePid, ...end }, 'ended');
+      });
+      hooks.serviceReleased.tap('log-pino', ({ label }) => {
+        logger.info({ service: label }, 'no longer supervised');
+      });
+    },
+  };
+}
+
+function lost(count: number): string {
+  return `${count} messages were lost`;
+}

@@ -1,0 +1,1 @@
+export { logPipe } from './log-pipe.ts';

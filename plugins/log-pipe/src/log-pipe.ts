@@ -1,0 +1,64 @@
+/**
+ * The pipe between a service and its log service: a named FIFO, of which every start opens its own end. It lives as
+ * long as supervision, so neither side's restart loses a line; and the service holds a reader of its own, so it lives
+ * on when the kernel does not.
+ */
+import { chmodSync, closeSync, constants, lstatSync, openSync, rmSync } from 'node:fs';
+import { KernelError, systemCode } from '@daemontap/kernel';
+import type { LogSink, Plugin } from '@daemontap/kernel';
+import { mkfifo } from '@daemontap/posix';
+
+const { O_RDONLY, O_RDWR, O_NONBLOCK, O_NOFOLLOW } = constants;
+
+/** Gives each service that has a log/ directory a pipe to the service in it. */
+export function logPipe(): Plugin {
+  return {
+    name: 'log-pipe',
+    apply(kernel) {
+      kernel.hooks.openLogSink.tap('log-pipe', (service) => {
+        if (!service.hasLog) return undefined;
+        try {
+          return openPipe(`${kernel.runtimeDir()}/pipe-${service.identity}`);
+        } catch (cause) {
+          throw new KernelError('PIPE_FAILED', `unable to create pipe for ${service.label}`, { cause });
+        }
+      });
+    },
+  };
+}
+
+function openPipe(path: string): LogSink {
+  makeFifo(path);
+  // Keeps what is in the pipe while neither side runs, and the reader from end of file while the service is down.
+  const held = openSync(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW);
+  let isHeld = true;
+  const end = (): void => {
+    if (isHeld) closeSync(held);
+    isHeld = false;
+  };
+  return {
+    // Through the descriptor: whoever tidies up the runtime directory does no harm.
+    openOutput: () => openSync(`/proc/self/fd/${held}`, O_RDWR),
+    openInput: () => openSync(`/proc/self/fd/${held}`, O_RDONLY),
+    end,
+    close() {
+      end();
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+function makeFifo(path: string): void {
+  try {
+    mkfifo(path, 0o600);
+    chmodSync(path, 0o600); // whatever the umask is
+  } catch (error) {
+    // Left by a kernel that was killed: a service may be writing to it still.
+    if (systemCode(error) !== 'EEXIST' || !isOwnFifo(path)) throw error;
+  }
+}
+
+function isOwnFifo(path: string): boolean {
+  const stats = lstatSync(path);
+  return stats.isFIFO() && stats.uid === process.geteuid?.();
+}

@@ -1,0 +1,1 @@
+export { logStderr } from './log-stderr.ts';

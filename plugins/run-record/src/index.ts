@@ -1,0 +1,2 @@
+export { runRecord } from './run-record.ts';
+export type { RunRecord } from './run-record.ts';

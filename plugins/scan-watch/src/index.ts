@@ -1,0 +1,1 @@
+export { scanWatch } from './scan-watch.ts';

@@ -1,0 +1,1 @@
+export { statusFile } from './status-file.ts';

@@ -1,0 +1,35 @@
+import { join } from 'node:path';
+import { defaultServerConditions } from 'vite';
+import { defineConfig } from 'vitest/config';
+
+const rootDir = join(import.meta.dirname, '..');
+const conditions = ['@daemontap/source', ...defaultServerConditions];
+// Tests see the sources of the packages; what is built is met only as programs.
+const shared = { root: rootDir, resolve: { conditions }, ssr: { resolve: { conditions } } };
+
+export default defineConfig({
+  ...shared,
+  test: {
+    reporters: ['default', join(import.meta.dirname, 'summary-reporter.ts')],
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'plugins/*/src/**/*.test.ts', 'test/*.test.ts'],
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts', 'test/differential/**/*.test.ts', 'test/probes/**/*.test.ts'],
+          pool: 'forks',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          globalSetup: [join(import.meta.dirname, 'e2e/support/reference-packages.ts')],
+        },
+      },
+    ],
+  },
+});
