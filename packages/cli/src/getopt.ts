@@ -15,8 +15,8 @@ export type ParsedArguments =
 const DASH = 0x2d;
 
 /**
- * Parses until the first word that is no option. `--` ends the options and is dropped; a lone `-` ends them and is an
- * operand; a `-` in a cluster is no option.
+ * Parses until the first word that is no option. A word that begins with `--` ends the options and is dropped, whatever
+ * follows in it; a lone `-` ends them and is an operand; a `-` in a cluster is no option.
  */
 export function parseArguments(
   words: readonly Buffer[],
@@ -26,7 +26,7 @@ export function parseArguments(
   let next = 0;
   for (let word = words[next]; word !== undefined && word[0] === DASH && word.length > 1; word = words[next]) {
     next++;
-    if (word.length === 2 && word[1] === DASH) break;
+    if (word[1] === DASH) break;
     for (let at = 1; at < word.length; at++) {
       const letter = word.toString('latin1', at, at + 1);
       if (flags.includes(letter)) {

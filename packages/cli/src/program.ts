@@ -61,7 +61,7 @@ export function calledName(name: string): string {
  */
 export function writeAll(fd: number, ...text: readonly Text[]): void {
   const bytes = Buffer.concat(text.map((each) => Buffer.from(each)));
-  for (let written = 0; written < bytes.length; ) {
+  for (let written = 0; written < bytes.length;) {
     written += whenReady(() => writeSync(fd, bytes, written));
   }
 }

@@ -52,7 +52,9 @@ function list(values: readonly string[]): string {
 function stopTimeout(given: string | undefined): number | undefined {
   if (given === undefined) return 30_000;
   if (!/^\d{1,6}(\.\d{1,3})?$/.test(given)) {
-    throw new SettingError(`unable to use DAEMONTAP_STOP_TIMEOUT=${given}: it must be a number of seconds, or 0 for never`);
+    throw new SettingError(
+      `unable to use DAEMONTAP_STOP_TIMEOUT=${given}: it must be a number of seconds, or 0 for never`,
+    );
   }
   const seconds = Number(given);
   return seconds === 0 ? undefined : seconds * 1000;

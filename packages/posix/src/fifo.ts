@@ -10,3 +10,8 @@ const cMkfifo = declare('int mkfifo(const char *path, unsigned int mode)');
 export function mkfifo(path: string, mode: number): void {
   check(cMkfifo(path, mode), 'mkfifo', path);
 }
+
+/** Makes a FIFO unless that is impossible or something has the name already: opening it will tell. */
+export function ensureFifo(path: string, mode: number): void {
+  cMkfifo(path, mode);
+}

@@ -1,4 +1,4 @@
-export { mkfifo } from './fifo.ts';
+export { ensureFifo, mkfifo } from './fifo.ts';
 export { argumentBytes, readInherited } from './inherited.ts';
 export type { Inherited } from './inherited.ts';
 export { descriptorLimit, setDescriptorLimit } from './limits.ts';

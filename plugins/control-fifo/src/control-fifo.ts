@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { parseCommand } from '@daemontap/formats';
 import { KernelError, systemCode } from '@daemontap/kernel';
 import type { Closeable, ControlPort, Plugin, ServiceDirectory } from '@daemontap/kernel';
-import { mkfifo } from '@daemontap/posix';
+import { ensureFifo } from '@daemontap/posix';
 
 const { O_RDONLY, O_RDWR, O_NONBLOCK, O_NOFOLLOW } = constants;
 
@@ -36,11 +36,7 @@ function openFifo({ path, label }: ServiceDirectory, name: string, access: numbe
     throw new KernelError('CONTROL_FAILED', `unable to ${verb} ${label}/supervise/${name}`, { cause });
   };
   const place = `${path}/supervise/${name}`;
-  try {
-    mkfifo(place, 0o600);
-  } catch {
-    // It is there already, or opening it will tell.
-  }
+  ensureFifo(place, 0o600);
   let fd: number;
   try {
     fd = openSync(place, access | O_NONBLOCK | O_NOFOLLOW);

@@ -1,2 +1,2 @@
-export { runRecord } from './run-record.ts';
-export type { RunRecord } from './run-record.ts';
+export { RECORD_SIZE, runRecord } from './run-record.ts';
+export type { RecordFileHeader, RunRecord } from './run-record.ts';

@@ -44,12 +44,14 @@ function missing(): (typeof packages)[number][] {
 
 function isInstalled(program: string): boolean {
   const path = process.env['PATH'] ?? '';
-  return [...path.split(delimiter).filter((each) => !each.includes('node_modules')), '/usr/bin', '/usr/sbin'].some((directory) => {
-    try {
-      accessSync(join(directory, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return [...path.split(delimiter).filter((each) => !each.includes('node_modules')), '/usr/bin', '/usr/sbin'].some(
+    (directory) => {
+      try {
+        accessSync(join(directory, program), constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+  );
 }

@@ -60,15 +60,11 @@ export async function run(argv: readonly Argument[], options: RunOptions = {}): 
   });
 }
 
-/** The command line that runs a program as an account without rights. Needs root. */
-export function asNobody(argv: readonly Argument[]): readonly Argument[] {
-  return ['/usr/bin/setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...argv];
-}
-
 /** Node passes arguments on as UTF-8 only: a shell makes other bytes of them. */
 export function commandLine(argv: readonly Argument[]): readonly string[] {
   if (argv.every((word) => typeof word === 'string')) return argv;
-  const bytes = (word: Argument): string => [...Buffer.from(word)].map((each) => `\\${each.toString(8).padStart(3, '0')}`).join('');
+  const bytes = (word: Argument): string =>
+    [...Buffer.from(word)].map((each) => `\\${each.toString(8).padStart(3, '0')}`).join('');
   // The x keeps what a command substitution would strip: newlines at the end.
   const script = argv.map((word) => `w=$(printf '${bytes(word)}x'); set -- "$@" "\${w%x}"`);
   return ['/bin/sh', '-c', [...script, 'exec "$@"'].join('\n'), 'sh'];

