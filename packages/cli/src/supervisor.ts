@@ -15,6 +15,7 @@ import {
   openLineOutput,
   openProcesses,
   openReadiness,
+  raisePriority,
   readInherited,
   setDescriptorLimit,
   setProcessName,
@@ -57,6 +58,7 @@ export async function runSupervisor(program: SupervisorProgram): Promise<void> {
     const inherited = readInherited();
     // Whatever is wrong inside, services are worth more than a clean end of their supervisor.
     const survive = (cause: unknown): void => warning('unable to finish a step', cause);
+    raisePriority();
     setProcessName({ name: program.name, commandLine: [program.name, ...words.map(String)].join(' ') });
     const kernel = program.supervise({
       path,

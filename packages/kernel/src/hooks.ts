@@ -84,7 +84,10 @@ export interface KernelHooks {
   readonly openControl: SyncHook<[service: ServiceDirectory, control: ControlPort]>;
   /** Asks for watchers that hurry the scan. The timed scan stays the truth, so one that throws is only reported. */
   readonly watchScanDirectory: SyncHook<[watch: ScanWatch]>;
-  /** Tells what a service is now: at the beginning, after every change, and after every command about it. */
+  /**
+   * Tells what a service is now: when its supervision begins, after every change, and after every command about it.
+   * Changes that follow from each other at once are one.
+   */
   readonly statusChanged: SyncHook<[service: ServiceDirectory, status: ServiceStatus]>;
   /** Tells that `./run` has started. */
   readonly serviceStarted: SyncHook<[service: ServiceDirectory, pid: number]>;

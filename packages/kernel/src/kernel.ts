@@ -2,7 +2,9 @@
 import { KernelError } from './errors.ts';
 import type { Core } from './core.ts';
 import { createHooks } from './hooks.ts';
-import type { KernelHooks, Report, ReportLevel } from './hooks.ts';
+import type { KernelHooks, LogSink, Report, ReportLevel } from './hooks.ts';
+import { ask } from './plugin/ask.ts';
+import type { Answer } from './plugin/ask.ts';
 import type { Logger, Plugin, ReportAbout } from './plugin/contract.ts';
 import { applyPlugins } from './plugin/host.ts';
 import type { HeldDirectory, Ports, SpawnPlan } from './ports.ts';
@@ -47,9 +49,10 @@ export function superviseScanDirectory(options: KernelOptions): Kernel {
   if (held.identity === options.ports.files.rootIdentity()) {
     throw new KernelError('ROOT_DIRECTORY', 'unable to scan /: it is the root directory and holds no services');
   }
-  const loop = new ScanLoop(createCore({ ...options, held, program: 'svscan' }), held);
+  const { core, close } = createCore({ ...options, held, program: 'svscan' });
+  const loop = new ScanLoop(core, held);
   loop.start();
-  return { requestScan: () => loop.requestScan(), stop: () => loop.stop(), done: loop.done };
+  return { requestScan: () => loop.requestScan(), stop: () => loop.stop(), done: loop.done.then(close) };
 }
 
 /**
@@ -58,23 +61,22 @@ export function superviseScanDirectory(options: KernelOptions): Kernel {
  */
 export function superviseService(options: KernelOptions): Kernel {
   const held = holdDirectory(options);
-  const core = createCore({ ...options, held, program: 'supervise' });
+  const { core, close } = createCore({ ...options, held, program: 'supervise' });
   const { promise: done, resolve } = Promise.withResolvers<void>();
   const label = labelOf(options.path);
   const directory = { label, role: 'service', hasLog: false, identity: held.identity, path: held.path } as const;
-  const sink = core.hooks.openLogSink.promise(directory);
-  sink.catch(() => {}); // each start that waits for it is refused with its reason
+  let sink: Answer<LogSink | undefined> | undefined;
   const service = new Service({
     core,
     directory,
     held,
     settles: false,
-    sink: () => sink,
+    sink: () => (sink ??= ask<LogSink | undefined>((done) => core.hooks.openLogSink.callAsync(directory, done))),
     onChange: ({ phase }) => {
       if (phase === 'gone') resolve();
     },
   });
-  return { requestScan() {}, stop: () => service.leave(), done };
+  return { requestScan() {}, stop: () => service.leave(), done: done.then(close) };
 }
 
 function holdDirectory({ path, ports }: KernelOptions): HeldDirectory {
@@ -87,7 +89,7 @@ function holdDirectory({ path, ports }: KernelOptions): HeldDirectory {
 
 function createCore(
   options: KernelOptions & { readonly held: HeldDirectory; readonly program: 'svscan' | 'supervise' },
-): Core {
+): { readonly core: Core; close(): void } {
   const { ports, plugins, basePlan, runtimeRoot, held, stopTimeoutMs } = options;
   const hooks = createHooks();
   const log = createLogger(hooks, options.program);
@@ -101,7 +103,13 @@ function createCore(
   const { clock, readiness } = ports;
   applyPlugins(plugins, { hooks, log, clock, readiness, runtimeDir });
   const stopTimeoutNs = stopTimeoutMs === undefined ? undefined : BigInt(Math.round(stopTimeoutMs * 1e6));
-  return { hooks, ports, log, basePlan, stopTimeoutNs };
+  return {
+    core: { hooks, ports, log, basePlan, stopTimeoutNs },
+    close() {
+      if (isMade) ports.files.removeRuntimeDir(runtimePath);
+      held.close();
+    },
+  };
 }
 
 function createLogger(hooks: KernelHooks, program: Report['program']): Logger {

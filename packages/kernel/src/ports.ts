@@ -82,17 +82,17 @@ export interface Files {
   hold(path: string | Buffer): HeldDirectory;
   /** Opens a directory inside a held one. @throws as {@link Files.hold} */
   holdInside(directory: HeldDirectory, name: string | Buffer): HeldDirectory;
-  /**
-   * Lists a scan directory. It may wait long (a dead network mount); nothing else waits for it.
-   * @param quick names (latin1) that were directories of the same file system before: looked at without a thread
-   */
-  list(directory: HeldDirectory, quick: ReadonlySet<string>): Promise<readonly ScanEntry[]>;
+  /** Lists a scan directory. It may wait long (a dead network mount); nothing else waits for it. */
+  list(directory: HeldDirectory): Promise<readonly ScanEntry[]>;
   /** What a name inside is, symlinks followed. @throws when that cannot be told */
   kindOf(directory: HeldDirectory, name: string): 'nothing' | 'directory' | 'other';
   /** True when the directory was removed; it is then nowhere, and only held. */
   isRemoved(directory: HeldDirectory): boolean;
-  /** When something in the directory, in what lies in it, or in its log/ last changed; wall clock. */
-  lastChangeNs(directory: HeldDirectory): bigint;
+  /**
+   * When the directory, what lies in it, or its log/ last changed; wall clock. Where nothing was added to it or removed
+   * since `longAgoNs`, that is answer enough.
+   */
+  lastChangeNs(directory: HeldDirectory, options: { readonly longAgoNs: bigint }): bigint;
   /** Device and inode of `/`. */
   rootIdentity(): string;
   /** True when the sticky bit is set: daemontools 0.70's sign that a log/ belongs to it. */
@@ -104,6 +104,8 @@ export interface Files {
   claim(directory: HeldDirectory): Closeable;
   /** Makes a directory of mode 0711, or takes one that is there. @throws when it belongs to somebody else */
   makeRuntimeDir(path: string): void;
+  /** Removes it where it is empty and quietly leaves it where it is not. */
+  removeRuntimeDir(path: string): void;
   /** Closes a descriptor that a log sink gave for one start. */
   closeDescriptor(fd: number): void;
 }

@@ -6,6 +6,7 @@ export type { Limit } from './limits.ts';
 export { openLineOutput } from './line-output.ts';
 export type { LineOutput, LineOutputOptions } from './line-output.ts';
 export { tryLock } from './lock.ts';
+export { raisePriority } from './priority.ts';
 export { setProcessName } from './process-name.ts';
 export { openProcesses } from './processes.ts';
 export type { ProcessEnd, Processes } from './processes.ts';

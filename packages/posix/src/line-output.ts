@@ -5,7 +5,7 @@
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { check, declare } from './native.ts';
 
-const cSend = declare('ssize_t send(int socket, void *bytes, size_t length, int flags)');
+const cSend = declare('int64_t send(int socket, void *bytes, size_t length, int flags)');
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const QUEUE_BYTES = 64 * 1024;
@@ -28,18 +28,19 @@ export interface LineOutputOptions {
 /** Opens a line output on a descriptor, which stays the caller's. */
 export function openLineOutput(fd: number, { dropped }: LineOutputOptions): LineOutput {
   const sink = openSink(fd);
-  const queue: Uint8Array[] = [];
+  const queue: Queued[] = [];
   let queuedBytes = 0;
   let lost = 0;
   let retry: NodeJS.Timeout | undefined;
+  let isOpen = true;
 
   const flush = (): void => {
     clearTimeout(retry);
     retry = undefined;
-    for (let line = queue[0]; line !== undefined; line = queue[0]) {
+    for (let next = queue[0]; next !== undefined; next = queue[0]) {
       let written: number;
       try {
-        written = sink.write(line);
+        written = sink.write(next.bytes);
       } catch (error) {
         if (isPassing(error)) {
           retry = setTimeout(flush, RETRY_MS);
@@ -47,36 +48,50 @@ export function openLineOutput(fd: number, { dropped }: LineOutputOptions): Line
           return;
         }
         // The reader is gone or the disk is full: these lines will not be wanted later.
-        lost += queue.length;
+        for (const { lines } of queue) lost += lines;
         queue.length = 0;
         queuedBytes = 0;
         return;
       }
       queuedBytes -= written;
-      if (written < line.length) queue[0] = line.subarray(written);
+      if (written < next.bytes.length) queue[0] = { ...next, bytes: next.bytes.subarray(written) };
       else queue.shift();
     }
   };
-  const enqueue = (line: Uint8Array): boolean => {
-    if (queuedBytes + line.length > QUEUE_BYTES) return false;
-    queue.push(line);
-    queuedBytes += line.length;
+  const enqueue = (...all: readonly Queued[]): boolean => {
+    const bytes = all.reduce((sum, each) => sum + each.bytes.length, 0);
+    if (queuedBytes + bytes > QUEUE_BYTES) return false;
+    queue.push(...all);
+    queuedBytes += bytes;
     return true;
   };
 
   return {
-    write(line) {
+    write(text) {
+      if (!isOpen) return;
       if (retry !== undefined && queuedBytes > QUEUE_BYTES / 2) flush();
-      if (lost > 0 && enqueue(Buffer.from(dropped(lost)))) lost = 0;
-      if (!enqueue(Buffer.from(line))) lost++;
+      const line = { bytes: Buffer.from(text), lines: 1 };
+      // Only together with a line that fits: else a queue that is full would fill with these.
+      const notice = lost === 0 ? [] : [{ bytes: Buffer.from(dropped(lost)), lines: lost }];
+      if (enqueue(...notice, line)) lost = 0;
+      else lost++;
       flush();
     },
     close() {
+      if (!isOpen) return;
       flush();
+      isOpen = false;
       clearTimeout(retry);
       sink.close();
     },
   };
+}
+
+/** What waits to be written. */
+interface Queued {
+  readonly bytes: Uint8Array;
+  /** How many lines are lost with it: a notice stands for those that it tells of. */
+  readonly lines: number;
 }
 
 interface Sink {

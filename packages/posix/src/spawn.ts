@@ -57,8 +57,7 @@ export function spawn(request: SpawnRequest): number {
   const environment = pointers(request.environment);
   const attributes = attributesFor(request);
   const pid = new Int32Array(1);
-  const call = (actions: Uint8Array): number =>
-    cSpawn(pid, file, actions, attributes, argv.array, environment.array);
+  const call = (actions: Uint8Array): number => cSpawn(pid, file, actions, attributes, argv.array, environment.array);
   const failure = withActions(request, (actions) =>
     // The limits come down around the call alone: file actions are checked against them when they are added.
     withLimit(request.descriptorLimit, () => whileIgnoring(signalsIn(request.ignoredSignals), () => call(actions))),
@@ -126,7 +125,12 @@ function pointers(strings: readonly Buffer[]): { readonly array: BigUint64Array;
   const cached = pointerCache.get(strings);
   if (cached !== undefined) return cached;
   // One allocation outside of Node's buffer pool, which never moves; both live as long as the strings do.
-  const text = Buffer.alloc(Math.max(1, strings.reduce((sum, each) => sum + each.length + 1, 0)));
+  const text = Buffer.alloc(
+    Math.max(
+      1,
+      strings.reduce((sum, each) => sum + each.length + 1, 0),
+    ),
+  );
   const array = new BigUint64Array(strings.length + 1);
   const base = addressOf(text);
   let offset = 0;

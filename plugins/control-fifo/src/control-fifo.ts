@@ -16,12 +16,18 @@ export function controlFifo(): Plugin {
     name: 'control-fifo',
     apply({ hooks, readiness }) {
       const buffer = Buffer.alloc(READ_BYTES);
+      const unannounced = new Map<ServiceDirectory, ControlPort>();
       hooks.openControl.tap('control-fifo', (service, control) => {
         const fd = openFifo(service, 'control', O_RDWR); // its own writer: it never meets end of file
         const watch = readiness.watchReadable(fd, () => carryOut(read(fd, buffer), control));
         control.opened(closing(fd, watch));
-        // Last: once `ok` can be opened, all the rest is there.
-        control.opened(closing(openFifo(service, 'ok', O_RDONLY)));
+        unannounced.set(service, control);
+      });
+      // After all others: once `ok` can be opened, the first status and all the rest is there.
+      hooks.statusChanged.tap({ name: 'control-fifo', stage: Infinity }, (service) => {
+        const control = unannounced.get(service);
+        if (!unannounced.delete(service)) return;
+        control?.opened(closing(openFifo(service, 'ok', O_RDONLY)));
       });
     },
   };

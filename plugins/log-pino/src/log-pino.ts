@@ -28,7 +28,7 @@ export function logPino({ format, level = 'info', colours = false }: LogPinoOpti
     name: 'log-pino',
     apply({ hooks }) {
       let output: LineOutput | undefined;
-      const pretty = prettyFactory({ colorize: colours, ignore: 'pid,hostname,name,program', singleLine: true });
+      const pretty = prettyFactory({ colorize: colours, hideObject: true, ignore: 'pid,hostname,name', messageFormat: sentence });
       const show = (line: string): string => (format === 'json' ? line : pretty(line));
       const logger = pino(
         { name: 'daemontap', level },
@@ -56,6 +56,21 @@ export function logPino({ format, level = 'info', colours = false }: LogPinoOpti
       });
     },
   };
+}
+
+/** `greeter/log: ended (signal 9)`: what the fields say, for people. */
+function sentence(line: Readonly<Record<string, unknown>>): string {
+  const { service, msg, reason, servicePid, exitCode, signal } = line;
+  const details = Object.entries({
+    pid: exitCode === undefined && signal === undefined ? servicePid : undefined,
+    'exit code': exitCode,
+    signal,
+  })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` (${name} ${value})`)
+    .join('');
+  const about = typeof service === 'string' && !String(msg).includes(service) ? `${service}: ` : '';
+  return `${about}${msg}${details}${reason === undefined ? '' : `: ${reason}`}`;
 }
 
 function lost(count: number): string {

@@ -7,6 +7,10 @@ const LONGEST_MS = 2 ** 31 - 1;
 export function nodeClock(): Clock {
   const monotonicNs = (): bigint => process.hrtime.bigint();
   const arm = (atNs: bigint, callback: () => void): (() => void) => {
+    if (atNs <= monotonicNs()) {
+      const immediate = setImmediate(callback);
+      return () => clearImmediate(immediate);
+    }
     // Node's timers may fire up to a millisecond early.
     const leftMs = Math.min(Number((atNs - monotonicNs()) / 1_000_000n) + 1, LONGEST_MS);
     let stop: () => void;

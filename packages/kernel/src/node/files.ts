@@ -12,6 +12,7 @@ import {
   openSync,
   readdirSync,
   readlinkSync,
+  rmdirSync,
   stat,
   statfsSync,
   statSync,
@@ -21,8 +22,8 @@ import { readdir } from 'node:fs/promises';
 import { systemCode } from '../errors.ts';
 import type { Files, HeldDirectory, ScanEntry } from '../ports.ts';
 
-const DOT = 0x2e;
 const SLASH = 0x2f;
+const SECOND_NS = 1_000_000_000n;
 const O_PATH = 0o10000000;
 /** Looks at once at the entries of a scan directory. Two, so that dead mounts never take all threads of the pool. */
 const LOOKS_AT_ONCE = 2;
@@ -73,6 +74,7 @@ export function nodeFiles({ tryLock }: { readonly tryLock: (fd: number) => void 
       return closing(fd);
     },
     makeRuntimeDir,
+    removeRuntimeDir: (path) => void quietly(() => rmdirSync(path)),
     closeDescriptor: closeSync,
   };
 }
@@ -119,65 +121,111 @@ function identityOf({ dev, ino }: BigIntStats): string {
   return `${dev}-${ino}`;
 }
 
-async function list(directory: HeldDirectory, quick: ReadonlySet<string>): Promise<readonly ScanEntry[]> {
-  const names = (await readdir(Buffer.from(directory.path), { encoding: 'buffer' })).filter((name) => name[0] !== DOT);
-  const isLocal = !REMOTE.has(statfsSync(directory.path, { bigint: true }).type);
-  const entries: ScanEntry[] = [];
-  const slow: Buffer[] = [];
+/** What a look at a name saw; the entry of an unchanged one is handed out again. */
+interface Look {
+  readonly entry: ScanEntry;
+  /** `undefined`: not a directory. */
+  readonly device: number | undefined;
+  readonly inode: number;
+  readonly changedAtMs: number;
+}
+
+interface Listing {
+  readonly device: number;
+  readonly isLocal: boolean;
+  readonly looks: ReadonlyMap<string, Look>;
+}
+
+const listings = new WeakMap<HeldDirectory, Listing>();
+
+async function list(directory: HeldDirectory): Promise<readonly ScanEntry[]> {
+  // As latin1, one character is one byte, whatever the name is made of.
+  const names = (await readdir(directory.path, { encoding: 'latin1' })).filter((name) => !name.startsWith('.'));
+  const last = listings.get(directory) ?? firstListing(directory);
+  const looks = new Map<string, Look>();
+  const slow: string[] = [];
   for (const name of names) {
-    // A thousand looks through the thread pool cost 20 ms, without it 2.
-    if (isLocal && quick.has(name.toString('latin1'))) entries.push(lookNow(directory, name));
+    const before = last.looks.get(name);
+    // A thousand looks through the thread pool cost 20 ms, without it 2: for directories that were here before.
+    if (last.isLocal && before?.device === last.device) looks.set(name, lookNow(directory, name, before));
     else slow.push(name);
   }
   const waiting = slow.values();
   const look = async (): Promise<void> => {
-    for (const name of waiting) entries.push(await lookLater(directory, name));
+    for (const name of waiting) looks.set(name, await lookLater(directory, name));
   };
   await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look));
-  return entries;
+  listings.set(directory, { ...last, looks });
+  return Array.from(looks.values(), ({ entry }) => entry);
 }
 
-function lookNow(directory: HeldDirectory, name: Buffer): ScanEntry {
+function firstListing({ fd, path }: HeldDirectory): Listing {
+  return { device: fstatSync(fd).dev, isLocal: !REMOTE.has(statfsSync(path, { bigint: true }).type), looks: new Map() };
+}
+
+function lookNow(directory: HeldDirectory, name: string, before: Look): Look {
+  const bytes = Buffer.from(name, 'latin1');
+  const place = inside(directory, bytes);
   try {
-    return { name, found: foundOf(statSync(inside(directory, name), { bigint: true })) };
+    const { dev, ino, ctimeMs } = statSync(place);
+    if (dev === before.device && ino === before.inode && ctimeMs === before.changedAtMs) return before;
+    // Again, in numbers of 64 bits: a JavaScript number may not hold an inode's.
+    return lookOf(bytes, statSync(place, { bigint: true }));
   } catch (cause) {
-    return { name, found: { type: 'failed', cause } };
+    return failedLook(bytes, cause);
   }
 }
 
-function lookLater(directory: HeldDirectory, name: Buffer): Promise<ScanEntry> {
+function lookLater(directory: HeldDirectory, name: string): Promise<Look> {
+  const bytes = Buffer.from(name, 'latin1');
   return new Promise((resolve) => {
-    stat(inside(directory, name), { bigint: true }, (cause, stats) => {
-      resolve({ name, found: cause === null ? foundOf(stats) : { type: 'failed', cause } });
+    stat(inside(directory, bytes), { bigint: true }, (cause, stats) => {
+      resolve(cause === null ? lookOf(bytes, stats) : failedLook(bytes, cause));
     });
   });
 }
 
-function foundOf(stats: BigIntStats): ScanEntry['found'] {
-  if (!stats.isDirectory()) return { type: 'other' };
-  return { type: 'directory', identity: identityOf(stats), changedAtNs: stats.ctimeNs };
+function lookOf(name: Buffer, stats: BigIntStats): Look {
+  const isDirectory = stats.isDirectory();
+  return {
+    entry: {
+      name,
+      found: isDirectory
+        ? { type: 'directory', identity: identityOf(stats), changedAtNs: stats.ctimeNs }
+        : { type: 'other' },
+    },
+    // Only directories are looked at without a thread the next time.
+    device: isDirectory ? Number(stats.dev) : undefined,
+    inode: Number(stats.ino),
+    // As Node computes it for the numbers of the next look.
+    changedAtMs: Number(stats.ctimeNs / SECOND_NS) * 1000 + Number(stats.ctimeNs % SECOND_NS) / 1e6,
+  };
 }
 
-function lastChangeNs(directory: HeldDirectory): bigint {
+function failedLook(name: Buffer, cause: unknown): Look {
+  return { entry: { name, found: { type: 'failed', cause } }, device: undefined, inode: 0, changedAtMs: 0 };
+}
+
+function lastChangeNs(directory: HeldDirectory, { longAgoNs }: { readonly longAgoNs: bigint }): bigint {
   let last = 0n;
-  const look = (place: string | Buffer): BigIntStats | undefined => {
+  const look = (place: string | Buffer): boolean => {
     const stats = quietly(() => lstatSync(place, { bigint: true, throwIfNoEntry: false }));
     if (stats !== undefined && stats.ctimeNs > last) last = stats.ctimeNs;
-    return stats;
+    return stats !== undefined;
   };
-  const lookInto = (held: Pick<HeldDirectory, 'path'>, except: readonly string[]): boolean => {
-    look(`${held.path}/.`);
-    const names = quietly(() => readdirSync(held.path, { encoding: 'buffer' })) ?? [];
-    let hasLog = false;
+  const lookInto = (place: string): void => {
+    const names = quietly(() => readdirSync(place, { encoding: 'buffer' })) ?? [];
     for (const name of names.slice(0, LOOKED_AT)) {
-      const text = name.toString('latin1');
-      if (text === 'log') hasLog = true;
-      if (!except.includes(text)) look(Buffer.concat([Buffer.from(`${held.path}/`), name]));
+      // supervise/ is our own doing.
+      if (name.toString() !== 'supervise') look(Buffer.concat([Buffer.from(`${place}/`), name]));
     }
-    return hasLog;
   };
-  // supervise/ is our own doing.
-  if (lookInto(directory, ['supervise', 'log'])) lookInto({ path: `${directory.path}/log` }, ['supervise']);
+  const logPath = `${directory.path}/log`;
+  look(`${directory.path}/.`);
+  const hasLog = look(`${logPath}/.`);
+  if (last < longAgoNs) return last; // nothing has been added for long
+  lookInto(directory.path);
+  if (hasLog) lookInto(logPath);
   return last;
 }
 

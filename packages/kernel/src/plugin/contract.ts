@@ -26,9 +26,11 @@ export interface PluginKernel {
 /** The hooks, to tap and no more. */
 export type PluginHooks = { readonly [K in keyof KernelHooks]: Tappable<KernelHooks[K]> };
 
-type Tappable<H> = H extends { tapPromise: unknown; tap: unknown } ? Pick<H, 'tap' | 'tapPromise'>
-  : H extends { tap: unknown } ? Pick<H, 'tap'>
-  : never;
+type Tappable<H> = H extends { tapPromise: unknown; tap: unknown }
+  ? Pick<H, 'tap' | 'tapPromise'>
+  : H extends { tap: unknown }
+    ? Pick<H, 'tap'>
+    : never;
 
 /** Says something. What becomes of it is decided by the plugins that tap `reported`. */
 export interface Logger {

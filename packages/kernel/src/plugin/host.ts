@@ -11,7 +11,14 @@ import type { Logger, Plugin, PluginHooks, PluginKernel } from './contract.ts';
 const ANSWER_DEADLINE_NS = 10_000_000_000n;
 
 /** Hooks that tell: a failing tap is reported and the others are called all the same. */
-const TELLING = ['statusChanged', 'serviceStarted', 'startFailed', 'serviceEnded', 'serviceReleased', 'reported'] as const;
+const TELLING = [
+  'statusChanged',
+  'serviceStarted',
+  'startFailed',
+  'serviceEnded',
+  'serviceReleased',
+  'reported',
+] as const;
 /** Hooks that ask: a failing tap fails the question, with the plugin's name. */
 const ASKING = ['openLogSink', 'prepareSpawn', 'openControl', 'watchScanDirectory'] as const;
 

@@ -23,7 +23,6 @@ export class ScanLoop {
   readonly #pairs = new Map<string, { readonly pair: ServicePair; present: boolean }>();
   readonly #watchers: Closeable[] = [];
   readonly #done = Promise.withResolvers<void>();
-  #quick: ReadonlySet<string> = new Set();
   #timer: Closeable | undefined;
   #isLooking = false;
   #isAskedAgain = false;
@@ -87,8 +86,7 @@ export class ScanLoop {
     this.#timer?.close();
     try {
       const lookedAtNs = clock.monotonicNs();
-      const entries = await files.list(this.#held, this.#quick);
-      this.#quick = new Set(entries.filter((entry) => this.#isQuick(entry)).map(({ name }) => name.toString('latin1')));
+      const entries = await files.list(this.#held);
       await this.#apply(entries, lookedAtNs);
     } catch (cause) {
       this.#complain('unable to read directory', cause);
@@ -97,12 +95,6 @@ export class ScanLoop {
       if (this.#isStopping) this.#finish();
       else this.#lookIn(this.#isAskedAgain ? LOOK_PAUSE_NS : SCAN_EVERY_NS);
     }
-  }
-
-  /** Directories of the scan directory's own file system need no thread to look at. */
-  #isQuick({ found }: ScanEntry): boolean {
-    const device = this.#held.identity.slice(0, this.#held.identity.indexOf('-') + 1);
-    return found.type === 'directory' && found.identity.startsWith(device);
   }
 
   async #apply(entries: readonly ScanEntry[], lookedAtNs: bigint): Promise<void> {
@@ -197,7 +189,6 @@ export class ScanLoop {
     if (this.#isLooking) return; // the look ends first
     for (const identity of [...this.#pairs.keys()]) this.#drop(identity);
     if (this.#pairs.size > 0) return;
-    this.#held.close();
     this.#done.resolve();
   }
 

@@ -5,6 +5,8 @@
 import type { Core } from '../core.ts';
 import { KernelError } from '../errors.ts';
 import type { LogSink, ServiceDirectory } from '../hooks.ts';
+import { ask } from '../plugin/ask.ts';
+import type { Answer } from '../plugin/ask.ts';
 import type { Closeable, HeldDirectory } from '../ports.ts';
 import { Service } from '../supervise/service.ts';
 import { labelOf } from './label.ts';
@@ -47,10 +49,12 @@ export class ServicePair {
   #complainedOfLog = false;
   #main: Side | undefined;
   #log: Side | undefined;
-  #sink: Promise<LogSink | undefined> | undefined;
+  #sink: { readonly answer: Answer<LogSink | undefined> } | undefined;
   readonly #openSinks: LogSink[] = [];
   #endedAtNs: bigint;
-  #stop: { readonly kills: boolean; deadline: Closeable | undefined; waitingFor: 'service' | 'log' | undefined } | undefined;
+  #stop:
+    | { readonly kills: boolean; deadline: Closeable | undefined; waitingFor: 'service' | 'log' | undefined }
+    | undefined;
 
   constructor({ core, held, name, onEnd }: ServicePairOptions) {
     this.#core = core;
@@ -137,7 +141,10 @@ export class ServicePair {
     try {
       held = files.holdInside(this.held, 'log');
     } catch (cause) {
-      this.#core.log.fatal(`unable to chdir to ${this.label}/log`, { cause, service: this.#directory('log', this.held) });
+      this.#core.log.fatal(`unable to chdir to ${this.label}/log`, {
+        cause,
+        service: this.#directory('log', this.held),
+      });
       return;
     }
     this.#log = this.#begin('log', held);
@@ -182,18 +189,20 @@ export class ServicePair {
     };
   }
 
-  #theSink(): Promise<LogSink | undefined> {
-    this.#sink ??= this.#core.hooks.openLogSink.promise(this.#directory('service', this.held)).then(
-      (sink) => {
-        if (sink !== undefined) this.#openSinks.push(sink);
-        return sink;
-      },
-      (error: unknown) => {
-        this.#sink = undefined; // the next start asks again
-        throw error;
-      },
-    );
-    return this.#sink;
+  /** Opened once for all starts; a failure is not kept, so the next start asks again. */
+  #theSink(): Answer<LogSink | undefined> {
+    if (this.#sink !== undefined) return this.#sink.answer;
+    const { hooks } = this.#core;
+    const keep = (sink: LogSink | undefined): LogSink | undefined => {
+      if (sink !== undefined) this.#openSinks.push(sink);
+      return sink;
+    };
+    const directory = this.#directory('service', this.held);
+    const answer = ask<LogSink | undefined>((done) => hooks.openLogSink.callAsync(directory, done));
+    const kept = answer instanceof Promise ? answer.then(keep) : keep(answer);
+    if (kept instanceof Promise) kept.catch(() => (this.#sink = undefined));
+    this.#sink = { answer: kept };
+    return kept;
   }
 
   #ended(role: 'service' | 'log'): void {

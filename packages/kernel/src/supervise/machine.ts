@@ -13,8 +13,11 @@ export type Want = 'up' | 'down' | 'once';
  * - `down`: no process. `startAtNs` is `undefined` when no start is due.
  * - `preparing`: plugins were asked how to start it.
  * - `starting`: told to start, not yet confirmed.
- * - `up`: a process runs. `leaving`: `x` was asked; supervision ends with the process.
+ * - `up`: a process runs.
  * - `gone`: supervision has ended. Nothing follows.
+ *
+ * `leaving`: `x` was asked; supervision ends with the process, or with the start that was `asked` for before. A start
+ * that nobody asked for, the next one after an end, is not waited for.
  */
 export type State =
   | { readonly phase: 'settling'; readonly want: Want }
@@ -24,8 +27,10 @@ export type State =
       /** One start a second, `svc -u` too. */
       readonly notBeforeNs: bigint;
       readonly startAtNs: bigint | undefined;
+      readonly asked: boolean;
+      readonly leaving: boolean;
     }
-  | { readonly phase: 'preparing'; readonly want: Want; readonly leaving: boolean }
+  | { readonly phase: 'preparing'; readonly want: Want; readonly asked: boolean; readonly leaving: boolean }
   | { readonly phase: 'starting'; readonly want: Want; readonly leaving: boolean }
   | {
       readonly phase: 'up';
@@ -86,32 +91,33 @@ const signal = (pid: number, name: Signal): Effect => ({ type: 'signal', pid, si
 
 const stay = (state: State): Step => [state];
 const republish = (state: State): Step => [state, announce];
-const preparing = (want: Want): State => ({ phase: 'preparing', want, leaving: false });
 const gone = ({ want }: State): Step => [{ phase: 'gone', want }, announce, release];
 
-/** No process: start again at the earliest moment, now if that is past, or rest. */
-function rest({ want, again, notBeforeNs, atNs }: Pacing): Step {
-  if (!again) return [{ phase: 'down', want, notBeforeNs, startAtNs: undefined }, announce];
-  const waiting: State = { phase: 'down', want, notBeforeNs, startAtNs: notBeforeNs };
-  return atNs >= notBeforeNs ? [preparing(want), announce, prepare] : [waiting, announce, wake(notBeforeNs)];
-}
-
-interface Pacing {
+interface Rest {
   readonly want: Want;
+  /** Whether to start again. */
   readonly again: boolean;
+  /** Whether that was asked for by a command. */
+  readonly asked: boolean;
+  readonly leaving: boolean;
   readonly notBeforeNs: bigint;
   readonly atNs: bigint;
 }
 
-/** No process any more, or none came of the start: leave if that was asked, else rest. */
-function after(state: State & { readonly leaving: boolean }, pacing: Omit<Pacing, 'want'>): Step {
-  return state.leaving ? gone(state) : rest({ want: state.want, ...pacing });
+/** No process: start again at the earliest moment, now if that is past, or rest, or leave. */
+function rest({ want, again, asked, leaving, notBeforeNs, atNs }: Rest): Step {
+  if (leaving && !(again && asked)) return gone({ phase: 'gone', want });
+  if (!again) return [{ phase: 'down', want, notBeforeNs, startAtNs: undefined, asked, leaving }, announce];
+  if (atNs >= notBeforeNs) return [{ phase: 'preparing', want, asked, leaving }, announce, prepare];
+  return [{ phase: 'down', want, notBeforeNs, startAtNs: notBeforeNs, asked, leaving }, announce, wake(notBeforeNs)];
 }
 
 const table: Table = {
   settling: {
-    want: (_s, { want, atNs }) => rest({ want, again: want !== 'down', notBeforeNs: atNs, atNs }),
-    settled: (_s, { want, atNs }) => rest({ want, again: want === 'up', notBeforeNs: atNs, atNs }),
+    want: (_s, { want, atNs }) =>
+      rest({ want, again: want !== 'down', asked: true, leaving: false, notBeforeNs: atNs, atNs }),
+    settled: (_s, { want, atNs }) =>
+      rest({ want, again: want === 'up', asked: false, leaving: false, notBeforeNs: atNs, atNs }),
     leave: gone,
     pause: republish,
     continue: republish,
@@ -123,9 +129,13 @@ const table: Table = {
     ended: stay,
   },
   down: {
-    want: (s, { want, atNs }) => rest({ want, again: want !== 'down', notBeforeNs: s.notBeforeNs, atNs }),
-    due: (s, { atNs }) => (s.startAtNs !== undefined && atNs >= s.startAtNs ? [preparing(s.want), prepare] : [s]),
-    leave: gone,
+    want: (s, { want, atNs }) => rest({ ...s, want, again: want !== 'down', asked: true, atNs }),
+    due: (s, { atNs }) =>
+      s.startAtNs !== undefined && atNs >= s.startAtNs
+        ? [{ phase: 'preparing', want: s.want, asked: s.asked, leaving: s.leaving }, prepare]
+        : [s],
+    // `svc -ox` on a service that rests: run once, then leave.
+    leave: (s) => (s.startAtNs !== undefined && s.asked ? [{ ...s, leaving: true }, announce] : gone(s)),
     pause: republish,
     continue: republish,
     signal: stay,
@@ -138,11 +148,11 @@ const table: Table = {
   preparing: {
     // A `d` in time is never followed by one more start.
     prepared: (s, { atNs }) =>
-      s.leaving || s.want === 'down'
-        ? after(s, { again: false, notBeforeNs: atNs, atNs })
-        : [{ ...s, phase: 'starting' }, spawn],
+      s.want === 'down' || (s.leaving && !s.asked)
+        ? rest({ ...s, again: false, notBeforeNs: atNs, atNs })
+        : [{ phase: 'starting', want: s.want, leaving: s.leaving }, spawn],
     startFailed: failed,
-    want: (s, { want }) => [{ ...s, want }, announce],
+    want: (s, { want }) => [{ ...s, want, asked: true }, announce],
     leave: (s) => [{ ...s, leaving: true }, announce],
     pause: republish,
     continue: republish,
@@ -179,7 +189,8 @@ const table: Table = {
     continue: (s) => [{ ...s, paused: false }, announce, signal(s.pid, 'SIGCONT')],
     leave: (s) => [{ ...s, leaving: true }, announce],
     // `once` has had its run. A service that lived for a second is started again at once.
-    ended: (s, { atNs }) => after(s, { again: s.want === 'up', notBeforeNs: s.startedAtNs + SECOND_NS, atNs }),
+    ended: ({ want, leaving, startedAtNs }, { atNs }) =>
+      rest({ want, again: want === 'up', asked: false, leaving, notBeforeNs: startedAtNs + SECOND_NS, atNs }),
     settled: stay,
     due: stay,
     prepared: stay,
@@ -205,8 +216,9 @@ function failed(
   s: Phase<'preparing'> | Phase<'starting'>,
   { passing, atNs }: { readonly passing: boolean; readonly atNs: bigint },
 ): Step {
-  const again = s.want === 'up' || (s.want === 'once' && passing);
-  return after(s, { again, notBeforeNs: atNs + SECOND_NS, atNs });
+  const { want, leaving } = s;
+  const again = want === 'up' || (want === 'once' && passing);
+  return rest({ want, again, asked: false, leaving, notBeforeNs: atNs + SECOND_NS, atNs });
 }
 
 /** Decides what follows from an event. */

@@ -5,6 +5,8 @@
 import type { Core } from '../core.ts';
 import { KernelError, systemCode } from '../errors.ts';
 import type { LogSink, ServiceDirectory, ServiceStatus } from '../hooks.ts';
+import { ask } from '../plugin/ask.ts';
+import type { Answer } from '../plugin/ask.ts';
 import type { Closeable, HeldDirectory, ProcessEnd, SpawnPlan } from '../ports.ts';
 import { commandEvent } from './commands.ts';
 import type { Command } from './commands.ts';
@@ -21,7 +23,7 @@ export interface ServiceOptions {
   /** Whether the first start waits until the directory is no longer being filled. */
   readonly settles: boolean;
   /** The sink of the service, opened when first asked for. */
-  sink(): Promise<LogSink | undefined>;
+  sink(): Answer<LogSink | undefined>;
   /** A step is done. At `gone` everything is closed. */
   onChange(state: State): void;
 }
@@ -41,14 +43,15 @@ export class Service {
   readonly #opened: Closeable[] = [];
   readonly #inbox: Event[] = [];
   #busy = false;
+  #isNews = true;
   #state: State;
   #sinceNs: bigint;
   #timer: Closeable | undefined;
   #plan: { readonly plan: SpawnPlan; readonly sink: LogSink | undefined } | undefined;
 
   /**
-   * Takes the lock, publishes the first status and opens the control transports; then starts the service, unless a
-   * file `down` lies in its directory.
+   * Takes the lock and opens the control transports; then starts the service, unless a file `down` lies in its
+   * directory, and publishes its first status.
    * @throws `STAT_FAILED`, `LOCK_HELD`, or what a control transport says; nothing stays open then
    */
   constructor({ core, directory, held, settles, ...options }: ServiceOptions) {
@@ -64,13 +67,19 @@ export class Service {
     this.#sinceNs = clock.wallNs();
     this.#state = isSettling
       ? { phase: 'settling', want }
-      : { phase: 'down', want, notBeforeNs: nowNs, startAtNs: want === 'up' ? nowNs : undefined };
+      : {
+          phase: 'down',
+          want,
+          notBeforeNs: nowNs,
+          startAtNs: want === 'up' ? nowNs : undefined,
+          asked: false,
+          leaving: false,
+        };
     try {
       this.#opened.push(files.claim(held));
     } catch (cause) {
       throw new KernelError('LOCK_HELD', `unable to acquire ${directory.label}/supervise/lock`, { cause });
     }
-    this.#announce();
     try {
       core.hooks.openControl.call(directory, {
         command: (command) => this.command(command),
@@ -116,6 +125,7 @@ export class Service {
       // A state that cannot happen: say so and go on with the next event.
       this.#core.log.warning(`unable to finish a step of ${this.directory.label}`, this.#about(cause));
     }
+    if (this.#isNews) this.#announce();
     const { clock } = this.#core.ports;
     if (this.#inbox.length > 0) clock.wakeAt(clock.monotonicNs(), () => this.#turn());
     else this.#busy = false;
@@ -136,10 +146,10 @@ export class Service {
     const { clock, processes } = this.#core.ports;
     switch (effect.type) {
       case 'announce':
-        this.#announce();
+        this.#isNews = true; // published once the turn is over: an end and the next start are one change
         break;
       case 'prepare':
-        this.#prepare().catch((error: unknown) => this.#failed(error));
+        this.#prepare();
         break;
       case 'spawn':
         this.#spawn();
@@ -156,6 +166,7 @@ export class Service {
         this.#timer = clock.wakeAt(effect.atNs, () => this.dispatch({ type: 'due', atNs: clock.monotonicNs() }));
         break;
       case 'release':
+        if (this.#isNews) this.#announce();
         this.#close();
         this.#core.hooks.serviceReleased.call(this.directory);
         break;
@@ -182,6 +193,7 @@ export class Service {
   }
 
   #announce(): void {
+    this.#isNews = false;
     const pid = pidOf(this.#state);
     const status: ServiceStatus = {
       pid,
@@ -192,16 +204,29 @@ export class Service {
     this.#core.hooks.statusChanged.call(this.directory, status);
   }
 
-  async #prepare(): Promise<void> {
+  /** Asks the plugins. Where all of them answer at once, and they do in the preset, the start is not put off. */
+  #prepare(): void {
     const { ports, hooks, log, basePlan } = this.#core;
     if (ports.files.isRemoved(this.#held)) {
       log.warning(`${this.directory.label} was removed: it is no longer supervised`, { service: this.directory });
       this.dispatch({ type: 'leave' });
     }
-    const sink = await this.#options.sink();
-    const plan = await hooks.prepareSpawn.promise(basePlan, this.directory);
-    this.#plan = { plan, sink };
-    this.dispatch({ type: 'prepared', atNs: ports.clock.monotonicNs() });
+    const prepared = (plan: SpawnPlan, sink: LogSink | undefined): void => {
+      this.#plan = { plan, sink };
+      this.dispatch({ type: 'prepared', atNs: ports.clock.monotonicNs() });
+    };
+    try {
+      const sink = this.#options.sink();
+      const plan = ask<SpawnPlan>((done) => hooks.prepareSpawn.callAsync(basePlan, this.directory, done));
+      if (!(sink instanceof Promise) && !(plan instanceof Promise)) prepared(plan, sink);
+      else
+        Promise.all([plan, sink]).then(
+          (answers) => prepared(...answers),
+          (error: unknown) => this.#failed(error),
+        );
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #spawn(): void {

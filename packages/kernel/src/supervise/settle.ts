@@ -7,7 +7,9 @@ const LOOK_AGAIN_NS = 50_000_000n;
 
 /** True when nothing has changed in a directory for 200 ms. */
 export function isQuiet({ clock, files }: Pick<Ports, 'clock' | 'files'>, held: HeldDirectory): boolean {
-  return clock.wallNs() - files.lastChangeNs(held) >= QUIET_NS && !isUnfinished(files, held);
+  const nowNs = clock.wallNs();
+  const agoNs = nowNs - files.lastChangeNs(held, { longAgoNs: nowNs - LONGEST_NS });
+  return agoNs >= LONGEST_NS || (agoNs >= QUIET_NS && !isUnfinished(files, held));
 }
 
 /** Calls back once, when the directory has been quiet for 200 ms, or after 2 s. */

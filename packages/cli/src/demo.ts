@@ -1,0 +1,61 @@
+/**
+ * `npm start`: svscan on a sample scan directory, or on the user's own, in readable lines. The sample is a copy in a
+ * temporary directory, which goes away at the end.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+const packageDir = dirname(dirname(import.meta.filename));
+
+/** Runs until svscan ends, and resolves with its exit code. */
+export async function demo(own: string | undefined): Promise<number> {
+  const scanDir = own ?? sample();
+  say(introduction(scanDir, own === undefined));
+  // In a session of its own: Ctrl-C would go to all of the terminal's processes, and svscan is to stop them in order.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => svscan.kill('SIGTERM'));
+  const svscan = spawn(join(packageDir, 'bin/svscan'), [scanDir], {
+    stdio: 'inherit',
+    detached: true,
+    env: { ...process.env, DAEMONTAP_LOG: 'pretty' },
+  });
+  const code = await new Promise<number>((resolve) => {
+    svscan.on('error', (error) => {
+      say(`unable to run svscan: ${error.message}\n`);
+      resolve(111);
+    });
+    svscan.on('exit', (exitCode) => resolve(exitCode ?? 111));
+  });
+  if (own === undefined) rmSync(scanDir, { recursive: true, force: true });
+  say(code === 0 ? 'All services have ended.\n' : '');
+  return code;
+}
+
+function sample(): string {
+  const scanDir = mkdtempSync(join(tmpdir(), 'daemontap-'));
+  cpSync(join(packageDir, 'demo'), scanDir, { recursive: true });
+  return scanDir;
+}
+
+function introduction(scanDir: string, isSample: boolean): string {
+  const commands: readonly (readonly [command: string, meaning: string])[] = isSample
+    ? [
+        [`npx svstat ${scanDir}/* ${scanDir}/greeter/log`, 'what runs, and for how long'],
+        [`tail -f ${scanDir}/greeter/log/current`, "the logged service's lines"],
+        [`npx svc -d ${scanDir}/clock`, 'stop a service; -u starts it'],
+        [`npx svc -t ${scanDir}/greeter`, 'restart one: no line is lost'],
+        [`cp -r ${scanDir}/clock ${scanDir}/clock2`, 'add one: it is noticed at once'],
+      ]
+    : [
+        [`npx svstat ${scanDir}/*`, 'what runs, and for how long'],
+        [`npx svc -d ${scanDir}/SERVICE`, 'stop a service; -u starts it'],
+      ];
+  const width = Math.max(...commands.map(([command]) => command.length));
+  const lines = commands.map(([command, meaning]) => `  ${command.padEnd(width)}  ${meaning}`);
+  return `svscan supervises the services in ${scanDir}; Ctrl-C ends it.\nTry in another terminal, in this directory:\n\n${lines.join('\n')}\n\n`;
+}
+
+function say(text: string): void {
+  writeSync(1, text);
+}

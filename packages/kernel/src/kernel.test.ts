@@ -1,0 +1,281 @@
+/** Both kinds of kernel through the public entry. */
+import {
+  simulateScan,
+  simulateService,
+  SimulatedClock,
+  FakeFiles,
+  FakeProcesses,
+  FakeReadiness,
+} from '@daemontap/testkit';
+import type { Leftovers } from '@daemontap/testkit';
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import { KernelError, superviseScanDirectory, superviseService } from './index.ts';
+import type { Kernel, KernelErrorCode, KernelOptions, Plugin, PluginKernel } from './index.ts';
+
+const nothing: Leftovers = { timers: 0, heldDirectories: 0, locks: 0, processes: 0, watches: 0 };
+
+function world(path: string): KernelOptions & { readonly ports: { readonly files: FakeFiles } } {
+  const clock = new SimulatedClock();
+  const files = new FakeFiles(clock);
+  files.makeService('/service/finger');
+  return {
+    path: Buffer.from(path),
+    plugins: [],
+    ports: { clock, files, processes: new FakeProcesses(), readiness: new FakeReadiness() },
+    basePlan: {
+      file: Buffer.from('./run'),
+      argv: [],
+      environment: [],
+      descriptors: [],
+      ignoredSignals: 0n,
+      blockedSignals: 0n,
+      descriptorLimit: undefined,
+    },
+    runtimeRoot: '/run/daemontap',
+    stopTimeoutMs: undefined,
+  };
+}
+
+const codeOf = (body: () => unknown): KernelErrorCode | undefined => {
+  try {
+    body();
+    return undefined;
+  } catch (error) {
+    if (error instanceof KernelError) return error.code;
+    throw error;
+  }
+};
+const plugin = (name: string, body: (kernel: PluginKernel) => void = () => {}): Plugin => ({ name, apply: body });
+
+describe('what is refused', () => {
+  test('a directory that does not exist', () => {
+    expect(codeOf(() => superviseScanDirectory(world('/nowhere')))).toBe('NO_DIRECTORY');
+    expect(codeOf(() => superviseService(world('/nowhere')))).toBe('NO_DIRECTORY');
+  });
+  test('a file in the place of a directory', () => {
+    expect(codeOf(() => superviseService(world('/service/finger/run')))).toBe('NO_DIRECTORY');
+  });
+  test('the directory / as a scan directory', () => {
+    expect(codeOf(() => superviseScanDirectory(world('/')))).toBe('ROOT_DIRECTORY');
+  });
+  test('two plugins of one name, and one whose apply throws', () => {
+    const twice = { ...world('/service'), plugins: [plugin('a'), plugin('a')] };
+    expect(codeOf(() => superviseScanDirectory(twice))).toBe('PLUGIN_NAME_TAKEN');
+    const broken = plugin('broken', () => {
+      throw new Error('wrong option');
+    });
+    expect(codeOf(() => superviseScanDirectory({ ...world('/service'), plugins: [broken] }))).toBe('PLUGIN_FAILED');
+  });
+  test('a service that another supervisor has', () => {
+    const options = world('/service/finger');
+    options.ports.files.lockByOther('/service/finger');
+    expect(codeOf(() => superviseService(options))).toBe('LOCK_HELD');
+  });
+  test('a service whose down file cannot be looked at', () => {
+    const options = world('/service/finger');
+    options.ports.files.writeFile('/service/finger/down');
+    options.ports.files.failLooksAt('/service/finger/down', 'EACCES');
+    expect(codeOf(() => superviseService(options))).toBe('STAT_FAILED');
+  });
+
+  // Found: the directory stays held when a kernel cannot be made.
+  test.fails('and then no directory is held any more', () => {
+    const locked = world('/service/finger');
+    locked.ports.files.lockByOther('/service/finger');
+    codeOf(() => superviseService(locked));
+    const root = world('/');
+    codeOf(() => superviseScanDirectory(root));
+    expect([locked, root].map(({ ports }) => ports.files.heldDirectories)).toEqual([0, 0]);
+  });
+});
+
+describe('supervise', () => {
+  test('starts its service at once, whatever was changed just now', async () => {
+    const options = world('/service/finger');
+    superviseService(options);
+    await new Promise((resolve) => void setImmediate(resolve));
+    expect((options.ports.processes as FakeProcesses).running).toHaveLength(1);
+  });
+
+  test('restarts it, once a second', async () => {
+    const simulation = simulateService();
+    await simulation.settle();
+    for (let count = 0; count < 3; count++) {
+      simulation.endIn('/service/finger');
+      await simulation.advanceMs(999);
+      expect(simulation.processes.running).toEqual([]);
+      await simulation.advanceMs(1);
+      expect(simulation.processes.running).toHaveLength(1);
+    }
+  });
+
+  test('with a down file waits for a command', async () => {
+    const simulation = simulateService({ service: { down: true } });
+    await simulation.advanceMs(10_000);
+    expect(simulation.story).toEqual([]);
+    simulation.command('/service/finger', 'o');
+    await simulation.settle();
+    simulation.endIn('/service/finger');
+    await simulation.advanceMs(10_000);
+    expect(simulation.story).toEqual(['started /service/finger', 'ended /service/finger']);
+    expect(simulation.statusOf('/service/finger')).toMatchObject({ pid: undefined, want: 'once' });
+  });
+
+  test('goes on when a start fails, and says so each time', async () => {
+    const simulation = simulateService({ before: ({ processes }) => processes.failNext('ENOEXEC', 2) });
+    await simulation.advanceMs(2000);
+    expect(simulation.story).toEqual(['failed /service/finger', 'failed /service/finger', 'started /service/finger']);
+    expect(simulation.reports).toEqual([
+      expect.objectContaining({
+        level: 'fatal',
+        program: 'supervise',
+        message: 'unable to start /service/finger/run',
+        cause: expect.objectContaining({ code: 'ENOEXEC' }),
+      }),
+      expect.objectContaining({ level: 'fatal' }),
+    ]);
+  });
+
+  test('the stamp changes with the pid and with nothing else', async () => {
+    const simulation = simulateService();
+    await simulation.settle();
+    const began = simulation.statusOf('/service/finger');
+    await simulation.advanceMs(5000);
+    simulation.command('/service/finger', 'p');
+    expect(simulation.statusOf('/service/finger')).toEqual({ ...began, paused: true });
+    simulation.command('/service/finger', 'cd');
+    expect(simulation.statusOf('/service/finger')).toEqual({ ...began, want: 'down' });
+    simulation.endIn('/service/finger');
+    expect(simulation.statusOf('/service/finger')).toEqual({
+      pid: undefined,
+      paused: false,
+      want: 'down',
+      sinceNs: simulation.clock.wallNs(),
+    });
+  });
+
+  test('any number of commands at once is carried out in order, in turns', async () => {
+    const simulation = simulateService();
+    await simulation.settle();
+    simulation.command('/service/finger', 'pc'.repeat(200));
+    await simulation.advanceMs(1);
+    const expected = Array.from({ length: 200 }, () => ['SIGSTOP', 'SIGCONT']).flat();
+    expect(simulation.processIn('/service/finger')?.signals).toEqual(expected);
+  });
+
+  test('x leaves when the service has ended, and the lock is free', async () => {
+    const simulation = simulateService();
+    await simulation.settle();
+    simulation.command('/service/finger', 'dx');
+    await simulation.settle();
+    expect(simulation.isDone()).toBe(false);
+    simulation.endIn('/service/finger');
+    await simulation.settle();
+    expect(simulation.isDone()).toBe(true);
+    expect(simulation.story.at(-1)).toBe('released /service/finger');
+    expect(simulation.leftovers()).toMatchObject({ timers: 0, locks: 0, processes: 0 });
+  });
+
+  test('stop is dx', async () => {
+    const simulation = simulateService();
+    await simulation.settle();
+    simulation.kernel.stop();
+    expect(simulation.processIn('/service/finger')?.signals).toEqual(['SIGTERM', 'SIGCONT']);
+    simulation.endIn('/service/finger');
+    await simulation.settle();
+    expect(simulation.isDone()).toBe(true);
+  });
+
+  test('leaves nothing open when it is done', async () => {
+    const simulation = simulateService();
+    await simulation.settle();
+    simulation.command('/service/finger', 'dx');
+    simulation.endIn('/service/finger');
+    await simulation.settle();
+    expect(simulation.leftovers()).toEqual(nothing);
+  });
+});
+
+describe('the sink of a single service', () => {
+  // Found: the first answer is kept, a failure too, so that the service is never started.
+  test.fails('is asked for again after it could not be opened', async () => {
+    let failures = 1;
+    const broken = plugin('broken', ({ hooks }) => {
+      hooks.openLogSink.tapPromise('broken', async () => {
+        if (failures-- > 0) throw new Error('no pipe');
+        return undefined;
+      });
+    });
+    const simulation = simulateService({ plugins: [broken] });
+    await simulation.advanceMs(5000);
+    expect(simulation.story).toContain('started /service/finger');
+  });
+
+  // Found: nobody closes it.
+  test.fails('is closed when supervision ends', async () => {
+    const story: string[] = [];
+    const sinks = plugin('sinks', ({ hooks }) => {
+      hooks.openLogSink.tap('sinks', () => ({
+        openOutput: () => 500,
+        end: () => void story.push('end'),
+        close: () => void story.push('close'),
+      }));
+    });
+    const simulation = simulateService({ plugins: [sinks] });
+    await simulation.settle();
+    simulation.command('/service/finger', 'dx');
+    simulation.endIn('/service/finger');
+    await simulation.settle();
+    expect(simulation.isDone()).toBe(true);
+    expect(story).toContain('close');
+  });
+});
+
+describe('plugins that fail', () => {
+  const broken = plugin('broken', ({ hooks }) => {
+    hooks.statusChanged.tap('broken', () => {
+      throw new Error('no room');
+    });
+    hooks.serviceStarted.tap('broken', () => {
+      throw new Error('no room');
+    });
+    hooks.serviceEnded.tap('broken', async () => {
+      throw new Error('no room');
+    });
+  });
+
+  test('services go on, and the plugin is named', async () => {
+    const simulation = simulateScan({ services: { finger: {} }, plugins: [broken] });
+    await simulation.settle();
+    simulation.endIn('/service/finger');
+    await simulation.advanceMs(1000);
+    expect(simulation.story).toEqual(['started finger', 'ended finger', 'started finger']);
+    expect(new Set(simulation.reports.map(({ message }) => message))).toEqual(
+      new Set([
+        'unable to tell plugin broken of statusChanged',
+        'unable to tell plugin broken of serviceStarted',
+        'unable to tell plugin broken of serviceEnded',
+      ]),
+    );
+  });
+
+  test('the runtime directory is made at the first call, named after the scan directory', async () => {
+    let path: string | undefined;
+    const asking = plugin('asking', (kernel) => {
+      kernel.hooks.serviceStarted.tap('asking', () => (path = kernel.runtimeDir()));
+    });
+    const simulation = simulateScan({ services: { finger: {} }, plugins: [asking] });
+    await simulation.settle();
+    expect(path).toMatch(/^\/run\/daemontap\/1-\d+$/);
+    expect(() => simulation.files.hold(path ?? '').close()).not.toThrow();
+  });
+});
+
+test('the public types say what a kernel is', () => {
+  expectTypeOf(superviseScanDirectory).returns.toEqualTypeOf<Kernel>();
+  expectTypeOf<Kernel['done']>().toEqualTypeOf<Promise<void>>();
+  expectTypeOf<KernelOptions['path']>().toEqualTypeOf<Buffer>();
+  // @ts-expect-error: paths are bytes
+  const options: Pick<KernelOptions, 'path'> = { path: '/service' };
+  expect(options).toBeDefined();
+});

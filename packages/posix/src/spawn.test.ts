@@ -1,0 +1,239 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants as os, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openProcesses } from './processes.ts';
+import type { ProcessEnd, Processes } from './processes.ts';
+import { descriptorLimit } from './limits.ts';
+import { signalBit } from './signals.ts';
+import type { SpawnRequest } from './spawn.ts';
+
+let dir: string;
+let directoryFd: number;
+let processes: Processes;
+const errors: unknown[] = [];
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'daemontap-spawn-'));
+  directoryFd = openSync(dir, constants.O_RDONLY);
+  processes = openProcesses((error) => void errors.push(error));
+});
+afterAll(() => {
+  processes.close();
+  closeSync(directoryFd);
+  rmSync(dir, { recursive: true });
+  expect(errors).toEqual([]);
+});
+
+const script = (name: string, text: string, mode = 0o755): void => {
+  writeFileSync(join(dir, name), text);
+  chmodSync(join(dir, name), mode);
+};
+const request = (file: string, fields: Partial<SpawnRequest> = {}): SpawnRequest => ({
+  file: Buffer.from(file),
+  argv: [Buffer.from(file)],
+  environment: [Buffer.from('PATH=/usr/bin:/bin')],
+  directoryFd,
+  descriptors: [],
+  ignoredSignals: 0n,
+  blockedSignals: 0n,
+  descriptorLimit: undefined,
+  ...fields,
+});
+const run = (spawnRequest: SpawnRequest): Promise<ProcessEnd> =>
+  new Promise((resolve) => void processes.spawn(spawnRequest, resolve));
+/** Standard output of a process, as bytes. */
+async function outputOf(spawnRequest: SpawnRequest): Promise<Buffer> {
+  const path = join(dir, 'output');
+  const fd = openSync(path, 'w');
+  try {
+    await run({ ...spawnRequest, descriptors: [...spawnRequest.descriptors, [1, fd]] });
+  } finally {
+    closeSync(fd);
+  }
+  return readFileSync(path);
+}
+const codeOf = (body: () => unknown): unknown => {
+  try {
+    return body();
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error;
+  }
+};
+const start = (spawnRequest: SpawnRequest): unknown => codeOf(() => processes.spawn(spawnRequest, () => {}));
+
+describe('a start that fails says why, at once', () => {
+  test('ENOENT for a file that is not there, and for an interpreter that is not', () => {
+    expect(start(request('./missing'))).toBe('ENOENT');
+    script('orphan', '#!/no/such/interpreter\n');
+    expect(start(request('./orphan'))).toBe('ENOENT');
+  });
+  test('EACCES for one that is not executable, and for a directory', () => {
+    script('plain', '#!/bin/sh\n', 0o644);
+    expect(start(request('./plain'))).toBe('EACCES');
+    expect(start(request('.'))).toBe('EACCES');
+  });
+  test('ENOEXEC for one without #!, which is given to no shell', () => {
+    script('bare', 'echo never\n');
+    expect(start(request('./bare'))).toBe('ENOEXEC');
+  });
+  test('EBADF for a descriptor that is not open, with call and path in the error', () => {
+    script('run', '#!/bin/sh\nexit 0\n');
+    const closed = openSync('/dev/null', 'r');
+    closeSync(closed);
+    expect(() => processes.spawn(request('./run', { descriptors: [[0, closed]] }), () => {})).toThrow(
+      expect.objectContaining({ code: 'EBADF', syscall: 'posix_spawn', path: './run' }),
+    );
+  });
+  test('EINVAL for a descriptor that an earlier one has replaced', () => {
+    expect(start(request('./run', { descriptors: [[5, 1], [6, 5]] }))).toBe('EINVAL');
+  });
+});
+
+describe('what is started gets what was asked for', () => {
+  test('arguments and environment byte for byte, empty ones too, and nothing else', async () => {
+    const bytes = Buffer.from([0x61, 0xff, 0x0a]);
+    const file = Buffer.from('/bin/sh');
+    const argv = [Buffer.from('sh'), Buffer.from('-c'), Buffer.from('cat /proc/self/environ; printf "%s|" "$@"')];
+    const environment = [Buffer.concat([Buffer.from('A='), bytes]), Buffer.from('PATH=/bin')];
+    const output = await outputOf(
+      request('', { file, argv: [...argv, Buffer.from('x'), bytes, Buffer.alloc(0)], environment }),
+    );
+    // sh may add PWD and its like to what it passes on.
+    expect(output.toString('latin1')).toContain('A=a\xff\n\0');
+    expect(output.toString('latin1')).toMatch(/a\xff\n\|\|$/);
+  });
+
+  test('its directory, which may have another name by then', async () => {
+    const output = await outputOf(request('/bin/pwd', { argv: [Buffer.from('pwd'), Buffer.from('-P')] }));
+    expect(output.toString()).toBe(`${dir}\n`);
+  });
+
+  test('the descriptors asked for and those that lack close-on-exec; ours stay closed', async () => {
+    const secret = openSync('/dev/null', 'r');
+    script('list', '#!/bin/sh\nexec ls -l /proc/self/fd\n');
+    const given = openSync('/dev/zero', 'r');
+    const output = (await outputOf(request('./list', { descriptors: [[9, given]] }))).toString();
+    closeSync(given);
+    closeSync(secret);
+    expect(output).toMatch(/ 9 -> \/dev\/zero/);
+    expect(output).not.toContain(` ${secret} -> /dev/null`);
+  });
+
+  test('two descriptors for one of ours, and one that stays where it is', async () => {
+    const fd = openSync(join(dir, 'both'), 'w');
+    script('both.sh', '#!/bin/sh\necho out\necho err >&2\n');
+    await run(request('./both.sh', { descriptors: [[1, fd], [2, fd]] }));
+    closeSync(fd);
+    expect(readFileSync(join(dir, 'both'), 'utf8')).toBe('out\nerr\n');
+  });
+
+  test('no signals ignored and none blocked, whatever Node does', async () => {
+    const lines = await signalLines(request('/bin/grep'));
+    expect(lines).toEqual({ SigBlk: 0n, SigIgn: 0n });
+  });
+
+  test('the signals ignored and blocked that were asked for, but for SIGCHLD', async () => {
+    const { SIGHUP, SIGINT, SIGUSR1, SIGCHLD } = os.signals;
+    const lines = await signalLines(
+      request('/bin/grep', {
+        ignoredSignals: signalBit(SIGHUP) | signalBit(SIGINT),
+        blockedSignals: signalBit(SIGUSR1) | signalBit(SIGCHLD),
+      }),
+    );
+    expect(lines).toEqual({ SigBlk: signalBit(SIGUSR1), SigIgn: signalBit(SIGHUP) | signalBit(SIGINT) });
+  });
+
+  test('and this process goes on handling a signal that the new one ignores', async () => {
+    const heard = new Promise((resolve) => void process.once('SIGUSR2', resolve));
+    await run(request('/bin/true', { ignoredSignals: signalBit(os.signals.SIGUSR2) }));
+    process.kill(process.pid, 'SIGUSR2');
+    await expect(heard).resolves.toBe('SIGUSR2');
+  });
+
+  test('a descriptor limit, below what this process has open', async () => {
+    const fds = Array.from({ length: 40 }, () => openSync('/dev/null', 'r'));
+    const { hard } = descriptorLimit();
+    const before = descriptorLimit();
+    const output = await outputOf(
+      request('/bin/sh', {
+        argv: ['sh', '-c', 'ulimit -Sn'].map((word) => Buffer.from(word)),
+        descriptorLimit: { soft: 16n, hard },
+      }),
+    );
+    for (const fd of fds) closeSync(fd);
+    expect(output.toString()).toBe('16\n');
+    expect(descriptorLimit()).toEqual(before);
+  });
+
+  test('that limit back here after a start that failed, too', () => {
+    const before = descriptorLimit();
+    expect(start(request('./missing', { descriptorLimit: { soft: 16n, hard: before.hard } }))).toBe('ENOENT');
+    expect(descriptorLimit()).toEqual(before);
+  });
+
+  async function signalLines(spawnRequest: SpawnRequest): Promise<{ readonly SigBlk: bigint; readonly SigIgn: bigint }> {
+    const argv = ['grep', '^Sig', '/proc/self/status'].map((word) => Buffer.from(word));
+    const text = (await outputOf({ ...spawnRequest, argv })).toString();
+    const value = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\s*(\\w+)`, 'm').exec(text)?.[1]}`);
+    return { SigBlk: value('SigBlk'), SigIgn: value('SigIgn') };
+  }
+});
+
+describe('the end of a process', () => {
+  test.each([0, 1, 111, 255])('exit code %i is told', async (exitCode) => {
+    const argv = ['sh', '-c', `exit ${exitCode}`].map((word) => Buffer.from(word));
+    expect(await run(request('/bin/sh', { argv }))).toEqual({ exitCode });
+  });
+
+  test('a signal is told by its number', async () => {
+    const argv = ['sleep', '1000'].map((word) => Buffer.from(word));
+    const ended = new Promise<ProcessEnd>((resolve) => {
+      const pid = processes.spawn(request('/bin/sleep', { argv }), resolve);
+      processes.signal(pid, 'SIGKILL');
+    });
+    expect(await ended).toEqual({ signal: 9 });
+  });
+
+  test('a stopped process has not ended', async () => {
+    const argv = ['sleep', '1000'].map((word) => Buffer.from(word));
+    const ended = new Promise<ProcessEnd>((resolve) => {
+      const pid = processes.spawn(request('/bin/sleep', { argv }), resolve);
+      processes.signal(pid, 'SIGSTOP');
+      processes.signal(pid, 'SIGTERM');
+      processes.signal(pid, 'SIGCONT');
+    });
+    expect(await ended).toEqual({ signal: 15 });
+  });
+
+  test('after it, signals go nowhere', async () => {
+    let pid = 0;
+    await new Promise((resolve) => (pid = processes.spawn(request('/bin/true'), resolve)));
+    expect(() => processes.signal(pid, 'SIGKILL')).not.toThrow();
+    expect(() => processes.signal(1, 'SIGCONT')).not.toThrow();
+  });
+
+  test('a hundred at once are all told', async () => {
+    const ends = await Promise.all(Array.from({ length: 100 }, () => run(request('/bin/true'))));
+    expect(ends).toEqual(Array.from({ length: 100 }, () => ({ exitCode: 0 })));
+  });
+
+  test('an error in who is told is reported, and the others are told', async () => {
+    processes.spawn(request('/bin/true'), () => {
+      throw new Error('forgetful');
+    });
+    expect(await run(request('/bin/true'))).toEqual({ exitCode: 0 });
+    expect(errors.splice(0)).toEqual([expect.objectContaining({ message: 'forgetful' })]);
+  });
+
+  test("a child of child_process beside ours has its exit told by Node, and ours are told, too", async () => {
+    const { spawn } = await import('node:child_process');
+    const theirs = Array.from({ length: 5 }, () => spawn('/bin/sh', ['-c', 'exit 7']));
+    const theirEnds = theirs.map((child) => new Promise((resolve) => void child.once('exit', resolve)));
+    const ourEnds = Array.from({ length: 5 }, () => run(request('/bin/true')));
+    expect(await Promise.all(theirEnds)).toEqual([7, 7, 7, 7, 7]);
+    expect(await Promise.all(ourEnds)).toEqual(Array.from({ length: 5 }, () => ({ exitCode: 0 })));
+    expect(spawnSync('/bin/sh', ['-c', 'exit 8']).status).toBe(8);
+  });
+});

@@ -1,0 +1,15 @@
+export { applyAlone } from './apply-alone.ts';
+export type { AppliedPlugin, ApplyAloneOptions, HookArguments, Said } from './apply-alone.ts';
+export { FakeFiles } from './fake-files.ts';
+export type { FakeService } from './fake-files.ts';
+export { FakeProcesses } from './fake-processes.ts';
+export type { FakeProcess } from './fake-processes.ts';
+export { FakeReadiness } from './fake-readiness.ts';
+export { serviceDirectory } from './service-directory.ts';
+export type { ServiceDirectoryOptions, TemporaryService } from './service-directory.ts';
+export { SimulatedClock } from './simulated-clock.ts';
+export type { SimulatedClockOptions } from './simulated-clock.ts';
+export { simulateScan, simulateService } from './simulation.ts';
+export type { Leftovers, ServiceSimulationOptions, Simulation, SimulationOptions, World } from './simulation.ts';
+export { systemError } from './system-error.ts';
+export type { SystemErrorCode } from './system-error.ts';

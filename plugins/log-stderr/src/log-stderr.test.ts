@@ -1,0 +1,49 @@
+/** The plugin writes to standard error, so each test gives it one of its own: that of a Node that runs the source. */
+import { spawnSync } from 'node:child_process';
+import type { Report } from '@daemontap/kernel';
+import { applyAlone } from '@daemontap/testkit';
+import { expect, test } from 'vitest';
+import { logStderr } from './index.ts';
+
+/** What appears on standard error when these are reported. The causes are expressions. */
+function shown(reports: readonly (Omit<Report, 'cause'> & { readonly cause?: string })[]): string {
+  const calls = reports.map(({ cause, ...report }) => `report({ ...${JSON.stringify(report)}, cause: ${cause} });`);
+  const script = `
+    import { logStderr } from './log-stderr.ts';
+    let report;
+    logStderr().apply({ hooks: { reported: { tap: (_name, tap) => (report = tap) } } });
+    const missing = Object.assign(new Error('ENOENT'), { code: 'ENOENT', errno: -2 });
+    ${calls.join('\n')}`;
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--conditions=@daemontap/source', '--input-type=module', '--eval', script],
+    { cwd: import.meta.dirname, encoding: 'utf8' },
+  );
+  expect([status, stdout]).toEqual([0, '']);
+  return stderr;
+}
+
+const report = (fields: Partial<Omit<Report, 'cause'>> & { readonly cause?: string }) =>
+  ({ level: 'warning', program: 'svscan', message: 'unable to scan', service: undefined, ...fields }) as const;
+
+test('a message is a line of daemontools, with the reason in the words of daemontools', () => {
+  const all = [
+    report({ message: 'unable to stat finger', cause: 'missing' }),
+    report({ level: 'fatal', program: 'supervise', message: 'unable to start finger/run', cause: 'missing' }),
+    report({ message: 'finger/log is not a directory: finger is not logged' }),
+    report({ cause: "new Error('two\\nlines')" }),
+  ];
+  expect(shown(all)).toBe(
+    'svscan: warning: unable to stat finger: file does not exist\n' +
+      'supervise: fatal: unable to start finger/run: file does not exist\n' +
+      'svscan: warning: finger/log is not a directory: finger is not logged\n' +
+      'svscan: warning: unable to scan: two lines\n',
+  );
+});
+
+test('it is silent about what is no trouble, and opens nothing for it', () => {
+  expect(shown([report({ level: 'info' }), report({ level: 'debug' })])).toBe('');
+  const plugin = applyAlone(logStderr());
+  plugin.call('reported', { level: 'info', program: 'svscan', message: 'well', cause: undefined, service: undefined });
+  expect(plugin.said).toEqual([]);
+});
