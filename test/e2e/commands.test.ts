@@ -1,6 +1,6 @@
 /** Every command in every state of a service, and what svstat makes of it: sections 2.5, 2.6 and 5 of the contract. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { implementations, supervisors } from './support/implementations.ts';
 import { run } from './support/run.ts';
 import { endsAtOnce, ignoresTerm, logsSignals } from './support/runs.ts';
@@ -9,6 +9,9 @@ import { clientsIn, combinations, linesOf, processState, readRecord, scanDirecto
 import type { Combination, ScanDirectory } from './support/supervised.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
+
+// Services are waited for most of the time, C's svscan for up to five seconds.
+vi.setConfig({ maxConcurrency: 14 });
 
 const letters = ['u', 'd', 'o', 'p', 'c', 'h', 'a', 'i', 't', 'k', 'x'] as const;
 type Letter = (typeof letters)[number];
@@ -37,10 +40,13 @@ const isUp = (scan: ScanDirectory, names: readonly string[]): Promise<void> =>
   });
 const becomes = (scan: ScanDirectory, names: readonly string[], what: Partial<ReturnType<typeof readRecord>>) =>
   all(names, (name) =>
-    until(() => Object.entries(what ?? {}).every(([key, value]) => Reflect.get(scan.record(name) ?? {}, key) === value), {
-      describe: `${name} is ${JSON.stringify(what)}`,
-      state: () => scan.record(name),
-    }),
+    until(
+      () => Object.entries(what ?? {}).every(([key, value]) => Reflect.get(scan.record(name) ?? {}, key) === value),
+      {
+        describe: `${name} is ${JSON.stringify(what)}`,
+        state: () => scan.record(name),
+      },
+    ),
   );
 
 const cases: readonly Case[] = [
@@ -230,7 +236,8 @@ describe.concurrent.each(combinations)('commands ($title)', (combination) => {
       until(() => scan.record(name)?.version !== versions.get(name), { describe: `${name} has got -p` }),
     );
     const plain = (text: string): string => text.replace(/ paused.*/, '');
-    for (const letter of steady) expect([letter, plain(observe(letter))]).toEqual([letter, plain(given.outcomes[letter])]);
+    for (const letter of steady)
+      expect([letter, plain(observe(letter))]).toEqual([letter, plain(given.outcomes[letter])]);
     expect(scan.svscan.stderr()).toBe('');
   });
 
@@ -240,7 +247,10 @@ describe.concurrent.each(combinations)('commands ($title)', (combination) => {
     });
     const starts = (name: string): readonly number[] => linesOf(scan.path(name, 'starts')).map(Number);
     const startsAgain = (name: string, count: number): Promise<boolean> =>
-      until(() => starts(name).length >= count, { describe: `${name} has been started ${count} times`, state: () => starts(name) });
+      until(() => starts(name).length >= count, {
+        describe: `${name} has been started ${count} times`,
+        state: () => starts(name),
+      });
     await all(letters, (letter) => startsAgain(letter, 2));
     // With a `down` file the supervise that comes after the one that has left starts nothing.
     writeFileSync(scan.path('x', 'down'), '');
@@ -329,8 +339,7 @@ describe.concurrent.each(combinations)('commands ($title)', (combination) => {
 describe.concurrent.each(supervisors)('supervise ($name)', (implementation) => {
   const client = implementations.find((each) => each !== implementation) ?? implementation;
 
-  const supervised = (directory: string, cwd: string) =>
-    start([implementation.path('supervise'), directory], { cwd });
+  const supervised = (directory: string, cwd: string) => start([implementation.path('supervise'), directory], { cwd });
 
   test.each([
     ['no directory', []],
@@ -382,7 +391,10 @@ describe.concurrent.each(supervisors)('supervise ($name)', (implementation) => {
     }
     const line = `supervise: fatal: unable to start m/run: ${reason}\n`;
     await using supervise = supervised('m', here.path);
-    await until(() => supervise.stderr() === line.repeat(2), { describe: 'it has tried twice', state: supervise.stderr });
+    await until(() => supervise.stderr() === line.repeat(2), {
+      describe: 'it has tried twice',
+      state: supervise.stderr,
+    });
     await clientsIn(client, here.path).svc('-dx', 'm');
     expect(await supervise.exit).toEqual({ code: 0, signal: undefined });
     // The C program tries once more before it reads the command.
@@ -423,7 +435,7 @@ describe.concurrent.each(supervisors)('supervise ($name)', (implementation) => {
     await using here = temporaryDirectory();
     here.makeService('a');
     await using supervise = supervised('a', here.path);
-    await until(() => readRecord(here.join('a'))?.pid, { describe: 'it runs' });
+    await until(() => (readRecord(here.join('a'))?.pid ?? 0) > 0, { describe: 'it runs' });
     const clients = clientsIn(client, here.path);
     await run(['mv', 'a', 'b'], { cwd: here.path });
     await clients.says('b', 'up (pid N) N seconds');
@@ -493,5 +505,8 @@ function modesOf(directory: string): readonly string[] {
   const mode = (path: string): string => (statSync(path).mode & 0o7777).toString(8);
   const size = (path: string): string => (statSync(path).isFIFO() ? '' : ` ${statSync(path).size}`);
   const files = readdirSync(directory).toSorted();
-  return [mode(directory), ...files.map((name) => `${name} ${mode(`${directory}/${name}`)}${size(`${directory}/${name}`)}`)];
+  return [
+    mode(directory),
+    ...files.map((name) => `${name} ${mode(`${directory}/${name}`)}${size(`${directory}/${name}`)}`),
+  ];
 }

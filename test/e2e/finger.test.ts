@@ -2,16 +2,19 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { run } from './support/run.ts';
 import { combinations, scanDirectory } from './support/supervised.ts';
 import { until } from './support/until.ts';
+
+// Services are waited for most of the time, C's svscan for up to five seconds.
+vi.setConfig({ maxConcurrency: 14 });
 
 const TCPSERVER = '/usr/bin/tcpserver';
 const isPossible = existsSync(TCPSERVER) && process.getuid?.() === 0;
 if (!isPossible) console.log(`skipped: the finger server; it needs ${TCPSERVER} and root`);
 
-describe.concurrent.runIf(isPossible).each(combinations)('a finger server ($title)', (combination) => {
+describe.runIf(isPossible).concurrent.each(combinations)('a finger server ($title)', (combination) => {
   test('made in the scan directory, put up, asked, and looked at', async () => {
     await using scan = scanDirectory(combination);
     const port = await freePort();
@@ -22,12 +25,11 @@ describe.concurrent.runIf(isPossible).each(combinations)('a finger server ($titl
       const kind = found.isFIFO() ? 'FIFO' : found.isFile() ? `${found.size} bytes` : 'other';
       return `${kind} ${(found.mode & 0o7777).toString(8)}`;
     };
-    expect(readdirSync(scan.path('finger/supervise')).filter((name) => name !== 'status.new').toSorted()).toEqual([
-      'control',
-      'lock',
-      'ok',
-      'status',
-    ]);
+    expect(
+      readdirSync(scan.path('finger/supervise'))
+        .filter((name) => name !== 'status.new')
+        .toSorted(),
+    ).toEqual(['control', 'lock', 'ok', 'status']);
     expect(['control', 'ok', 'lock', 'status'].map(about)).toEqual([
       'FIFO 600',
       'FIFO 600',

@@ -1,11 +1,24 @@
 /** A service and its log: made, ended and retired as the FAQ says, without a lost line whatever happens between. */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { keepsLines, writesNumbers } from './support/runs.ts';
 import { combinations, linesOf, processState, scanDirectory } from './support/supervised.ts';
 import type { ScanDirectory } from './support/supervised.ts';
 import { until } from './support/until.ts';
+
+// Services are waited for most of the time, C's svscan for up to five seconds.
+vi.setConfig({ maxConcurrency: 14 });
 
 /** Makes a logged service beside the scan directory; the caller brings it in. */
 function makeLogged(scan: Pick<ScanDirectory, 'here'>, name: string, command = writesNumbers): string {
@@ -176,32 +189,35 @@ describe.concurrent.each(combinations)('a logged service ($title)', (combination
     await scan.says('b', 'down N seconds');
   });
 
-  test.each(['renamed with a dot', 'its symlink removed'])('retired, %s: it stays away, and rm is safe', async (how) => {
-    await using scan = scanDirectory(combination);
-    const isLink = how !== 'renamed with a dot';
-    const real = makeLogged(scan, 'qmail');
-    if (isLink) symlinkSync(real, scan.path('qmail'));
-    else renameSync(real, scan.path('qmail'));
-    const pids = [await scan.up('qmail'), await scan.up('qmail/log')];
-    await grows(scan.path('qmail'));
-    if (isLink) unlinkSync(scan.path('qmail'));
-    else renameSync(scan.path('qmail'), scan.path('.qmail'));
-    const place = isLink ? real : scan.path('.qmail');
-    expect(pids.map((pid) => processState(pid) !== undefined)).toEqual([true, true]);
-    await scan.svc('-dx', place);
-    await scan.says(place, 'supervise not running');
-    await until(() => processState(pids[0] ?? 0) === undefined, { describe: 'the service has ended' });
-    await scan.svc('-dx', join(place, 'log'));
-    await scan.says(join(place, 'log'), 'supervise not running');
-    await scan.scanPasses();
-    expect(await scan.svstat(place, join(place, 'log'))).toEqual([
-      `${place}: supervise not running`,
-      `${join(place, 'log')}: supervise not running`,
-    ]);
-    expect(pids.map(processState)).toEqual([undefined, undefined]);
-    rmSync(place, { recursive: true });
-    expect(scan.svscan.stderr()).toBe('');
-  });
+  test.each(['renamed with a dot', 'its symlink removed'])(
+    'retired, %s: it stays away, and rm is safe',
+    async (how) => {
+      await using scan = scanDirectory(combination);
+      const isLink = how !== 'renamed with a dot';
+      const real = makeLogged(scan, 'qmail');
+      if (isLink) symlinkSync(real, scan.path('qmail'));
+      else renameSync(real, scan.path('qmail'));
+      const pids = [await scan.up('qmail'), await scan.up('qmail/log')];
+      await grows(scan.path('qmail'));
+      if (isLink) unlinkSync(scan.path('qmail'));
+      else renameSync(scan.path('qmail'), scan.path('.qmail'));
+      const place = isLink ? real : scan.path('.qmail');
+      expect(pids.map((pid) => processState(pid) !== undefined)).toEqual([true, true]);
+      await scan.svc('-dx', place);
+      await scan.says(place, 'supervise not running');
+      await until(() => processState(pids[0] ?? 0) === undefined, { describe: 'the service has ended' });
+      await scan.svc('-dx', join(place, 'log'));
+      await scan.says(join(place, 'log'), 'supervise not running');
+      await scan.scanPasses();
+      expect(await scan.svstat(place, join(place, 'log'))).toEqual([
+        `${place}: supervise not running`,
+        `${join(place, 'log')}: supervise not running`,
+      ]);
+      expect(pids.map(processState)).toEqual([undefined, undefined]);
+      rmSync(place, { recursive: true });
+      expect(scan.svscan.stderr()).toBe('');
+    },
+  );
 
   test('retired with -x first and -d after: both sides are gone for good', async () => {
     await using scan = scanDirectory(combination);

@@ -28,7 +28,12 @@ describe.runIf(isRoot).each(ours)(`${COUNT} services ($title)`, (combination) =>
     await scan.svc('-d', ...names);
     await until(() => running().length === 0, { describe: 'all are down', state, everyMs: 200 });
     await scan.svc('-u', ...names);
-    await until(() => running().length === COUNT, { describe: 'all run again', state, timeoutMs: 45_000, everyMs: 200 });
+    await until(() => running().length === COUNT, {
+      describe: 'all run again',
+      state,
+      timeoutMs: 45_000,
+      everyMs: 200,
+    });
     process.kill(scan.svscan.pid, 'SIGTERM');
     expect(await scan.svscan.exit).toEqual({ code: 0, signal: undefined });
     expect([scan.svscan.stderr(), scan.svscan.pids()]).toEqual(['', []]);

@@ -15,10 +15,11 @@ export function reportLine({ program, level, message, cause }: ReportLine): stri
   return `${program}: ${level}: ${message}${cause === undefined ? '' : `: ${reasonText(cause)}`}\n`;
 }
 
-/** daemontools' words for an error of the system, its own message for any other. */
+/** daemontools' words for an error of the system, its own message and its cause's for any other. */
 export function reasonText(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if ('errno' in cause && 'code' in cause) return errorText(cause);
   // One message is one line, whatever a library puts into its own.
-  return cause.message.replaceAll(/\s*\n\s*/g, ' ');
+  const message = cause.message.replaceAll(/\s*\n\s*/g, ' ');
+  return cause.cause === undefined ? message : `${message}: ${reasonText(cause.cause)}`;
 }

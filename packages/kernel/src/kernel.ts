@@ -2,15 +2,14 @@
 import { KernelError } from './errors.ts';
 import type { Core } from './core.ts';
 import { createHooks } from './hooks.ts';
-import type { KernelHooks, LogSink, Report, ReportLevel } from './hooks.ts';
-import { ask } from './plugin/ask.ts';
-import type { Answer } from './plugin/ask.ts';
+import type { KernelHooks, Report, ReportLevel } from './hooks.ts';
 import type { Logger, Plugin, ReportAbout } from './plugin/contract.ts';
 import { applyPlugins } from './plugin/host.ts';
 import type { HeldDirectory, Ports, SpawnPlan } from './ports.ts';
 import { labelOf } from './scan/label.ts';
 import { ScanLoop } from './scan/loop.ts';
 import { Service } from './supervise/service.ts';
+import { ServiceSink } from './supervise/sink.ts';
 
 /** What a kernel is made of. */
 export interface KernelOptions {
@@ -45,14 +44,15 @@ export interface Kernel {
  * await kernel.done;
  */
 export function superviseScanDirectory(options: KernelOptions): Kernel {
-  const held = holdDirectory(options);
-  if (held.identity === options.ports.files.rootIdentity()) {
-    throw new KernelError('ROOT_DIRECTORY', 'unable to scan /: it is the root directory and holds no services');
-  }
-  const { core, close } = createCore({ ...options, held, program: 'svscan' });
-  const loop = new ScanLoop(core, held);
-  loop.start();
-  return { requestScan: () => loop.requestScan(), stop: () => loop.stop(), done: loop.done.then(close) };
+  return holding(options, (held) => {
+    if (held.identity === options.ports.files.rootIdentity()) {
+      throw new KernelError('ROOT_DIRECTORY', 'unable to scan /: it is the root directory and holds no services');
+    }
+    const { core, close } = createCore({ ...options, held, program: 'svscan' });
+    const loop = new ScanLoop(core, held);
+    loop.start();
+    return { requestScan: () => loop.requestScan(), stop: () => loop.stop(), done: loop.done.then(close) };
+  });
 }
 
 /**
@@ -60,30 +60,41 @@ export function superviseScanDirectory(options: KernelOptions): Kernel {
  * @throws `NO_DIRECTORY`, `LOCK_HELD`, `STAT_FAILED`, `PLUGIN_FAILED`, `PLUGIN_NAME_TAKEN`, or a control transport's
  */
 export function superviseService(options: KernelOptions): Kernel {
-  const held = holdDirectory(options);
-  const { core, close } = createCore({ ...options, held, program: 'supervise' });
-  const { promise: done, resolve } = Promise.withResolvers<void>();
-  const label = labelOf(options.path);
-  const directory = { label, role: 'service', hasLog: false, identity: held.identity, path: held.path } as const;
-  let sink: Answer<LogSink | undefined> | undefined;
-  const service = new Service({
-    core,
-    directory,
-    held,
-    settles: false,
-    sink: () => (sink ??= ask<LogSink | undefined>((done) => core.hooks.openLogSink.callAsync(directory, done))),
-    onChange: ({ phase }) => {
-      if (phase === 'gone') resolve();
-    },
+  return holding(options, (held) => {
+    const { core, close } = createCore({ ...options, held, program: 'supervise' });
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const label = labelOf(options.path);
+    const directory = { label, role: 'service', hasLog: false, identity: held.identity, path: held.path } as const;
+    const sink = new ServiceSink(core.hooks);
+    const service = new Service({
+      core,
+      directory,
+      held,
+      settles: false,
+      sink: () => sink.of(directory),
+      onChange({ phase }) {
+        if (phase !== 'gone') return;
+        sink.close();
+        resolve();
+      },
+    });
+    return { requestScan() {}, stop: () => service.leave(), done: done.then(close) };
   });
-  return { requestScan() {}, stop: () => service.leave(), done: done.then(close) };
 }
 
-function holdDirectory({ path, ports }: KernelOptions): HeldDirectory {
+/** Holds the directory for a kernel, and lets go of it where none comes about. */
+function holding({ path, ports }: KernelOptions, make: (held: HeldDirectory) => Kernel): Kernel {
+  let held: HeldDirectory;
   try {
-    return ports.files.hold(path);
+    held = ports.files.hold(path);
   } catch (cause) {
     throw new KernelError('NO_DIRECTORY', `unable to chdir to ${labelOf(path)}`, { cause });
+  }
+  try {
+    return make(held);
+  } catch (error) {
+    held.close();
+    throw error;
   }
 }
 

@@ -106,6 +106,8 @@ export interface Files {
   makeRuntimeDir(path: string): void;
   /** Removes it where it is empty and quietly leaves it where it is not. */
   removeRuntimeDir(path: string): void;
+  /** How many more descriptors this process may open. */
+  descriptorsLeft(): number;
   /** Closes a descriptor that a log sink gave for one start. */
   closeDescriptor(fd: number): void;
 }

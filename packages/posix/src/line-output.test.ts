@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -51,7 +61,8 @@ const drain = (fd: number): string => {
   }
   return text;
 };
-const flagsOf = (fd: number): string => /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '';
+const flagsOf = (fd: number): string =>
+  /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '';
 /** Longer than a pipe and the queue hold together, in lines of 1000 bytes. */
 const TOO_MANY = 200;
 const line = (index: number): string => `${String(index).padStart(999, '.')}\n`;

@@ -91,7 +91,9 @@ describe('the limit of descriptors', () => {
   });
   test('cannot be softer than hard', () => {
     const { hard } = descriptorLimit();
-    expect(() => setDescriptorLimit({ soft: hard + 1n, hard })).toThrow(refused({ code: 'EINVAL', syscall: 'setrlimit' }));
+    expect(() => setDescriptorLimit({ soft: hard + 1n, hard })).toThrow(
+      refused({ code: 'EINVAL', syscall: 'setrlimit' }),
+    );
   });
 });
 

@@ -87,7 +87,16 @@ describe('a start that fails says why, at once', () => {
     );
   });
   test('EINVAL for a descriptor that an earlier one has replaced', () => {
-    expect(start(request('./run', { descriptors: [[5, 1], [6, 5]] }))).toBe('EINVAL');
+    expect(
+      start(
+        request('./run', {
+          descriptors: [
+            [5, 1],
+            [6, 5],
+          ],
+        }),
+      ),
+    ).toBe('EINVAL');
   });
 });
 
@@ -124,7 +133,14 @@ describe('what is started gets what was asked for', () => {
   test('two descriptors for one of ours, and one that stays where it is', async () => {
     const fd = openSync(join(dir, 'both'), 'w');
     script('both.sh', '#!/bin/sh\necho out\necho err >&2\n');
-    await run(request('./both.sh', { descriptors: [[1, fd], [2, fd]] }));
+    await run(
+      request('./both.sh', {
+        descriptors: [
+          [1, fd],
+          [2, fd],
+        ],
+      }),
+    );
     closeSync(fd);
     expect(readFileSync(join(dir, 'both'), 'utf8')).toBe('out\nerr\n');
   });
@@ -173,7 +189,9 @@ describe('what is started gets what was asked for', () => {
     expect(descriptorLimit()).toEqual(before);
   });
 
-  async function signalLines(spawnRequest: SpawnRequest): Promise<{ readonly SigBlk: bigint; readonly SigIgn: bigint }> {
+  async function signalLines(
+    spawnRequest: SpawnRequest,
+  ): Promise<{ readonly SigBlk: bigint; readonly SigIgn: bigint }> {
     const argv = ['grep', '^Sig', '/proc/self/status'].map((word) => Buffer.from(word));
     const text = (await outputOf({ ...spawnRequest, argv })).toString();
     const value = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\s*(\\w+)`, 'm').exec(text)?.[1]}`);
@@ -227,7 +245,7 @@ describe('the end of a process', () => {
     expect(errors.splice(0)).toEqual([expect.objectContaining({ message: 'forgetful' })]);
   });
 
-  test("a child of child_process beside ours has its exit told by Node, and ours are told, too", async () => {
+  test('a child of child_process beside ours has its exit told by Node, and ours are told, too', async () => {
     const { spawn } = await import('node:child_process');
     const theirs = Array.from({ length: 5 }, () => spawn('/bin/sh', ['-c', 'exit 7']));
     const theirEnds = theirs.map((child) => new Promise((resolve) => void child.once('exit', resolve)));

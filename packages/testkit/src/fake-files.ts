@@ -59,6 +59,9 @@ export class FakeFiles implements Files {
     return this.#locks;
   }
 
+  /** How many descriptors are left; as many as are wanted, unless a test sets it. */
+  room: number = Infinity;
+
   /** The descriptors given to {@link FakeFiles.closeDescriptor}, in order. */
   get closedDescriptors(): readonly number[] {
     return this.#closed;
@@ -222,6 +225,10 @@ export class FakeFiles implements Files {
 
   removeRuntimeDir(path: string): void {
     if (this.#at(path).children?.size === 0) this.remove(path);
+  }
+
+  descriptorsLeft(): number {
+    return this.room;
   }
 
   closeDescriptor(fd: number): void {

@@ -1,4 +1,15 @@
-import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import type { Closeable, Command, ServiceDirectory } from '@daemontap/kernel';
 import { applyAlone, serviceDirectory } from '@daemontap/testkit';
 import type { AppliedPlugin, TemporaryService } from '@daemontap/testkit';
@@ -114,5 +125,15 @@ test.each([
 
 test('without supervise/ it is refused', () => {
   rmSync(service.join('supervise'), { recursive: true });
-  expect(open).toThrow(expect.objectContaining({ code: 'CONTROL_FAILED', cause: expect.objectContaining({ code: 'ENOENT' }) }));
+  expect(open).toThrow(
+    expect.objectContaining({ code: 'CONTROL_FAILED', cause: expect.objectContaining({ code: 'ENOENT' }) }),
+  );
+});
+
+// Found: `ok` is opened when the first status is told, and what is told cannot be refused; daemontools ends with 111.
+test('a file in the place of ok is refused, too', () => {
+  writeFileSync(service.join('supervise/ok'), '');
+  expect(open).toThrow(
+    expect.objectContaining({ code: 'CONTROL_FAILED', message: 'unable to read finger/supervise/ok' }),
+  );
 });

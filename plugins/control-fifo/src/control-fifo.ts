@@ -1,11 +1,13 @@
 /** daemontools' control transport: `supervise/control`, one command a byte, and `supervise/ok`, which only exists. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { parseCommand } from '@daemontap/formats';
 import { KernelError, systemCode } from '@daemontap/kernel';
 import type { Closeable, ControlPort, Plugin, ServiceDirectory } from '@daemontap/kernel';
 import { ensureFifo } from '@daemontap/posix';
 
 const { O_RDONLY, O_RDWR, O_NONBLOCK, O_NOFOLLOW } = constants;
+
+const NOT_A_FIFO = new Error('it is not a FIFO');
 
 /** Commands read at once; more wait for their turn. */
 const READ_BYTES = 64;
@@ -21,6 +23,7 @@ export function controlFifo(): Plugin {
         const fd = openFifo(service, 'control', O_RDWR); // its own writer: it never meets end of file
         const watch = readiness.watchReadable(fd, () => carryOut(read(fd, buffer), control));
         control.opened(closing(fd, watch));
+        refuseOther(service, 'ok'); // it is opened when nobody can be refused any more
         unannounced.set(service, control);
       });
       // After all others: once `ok` can be opened, the first status and all the rest is there.
@@ -37,21 +40,38 @@ export function controlFifo(): Plugin {
  * Opens a FIFO of the service, made where it is missing.
  * @throws `CONTROL_FAILED` with daemontools' words
  */
-function openFifo({ path, label }: ServiceDirectory, name: string, access: number): number {
-  const fail = (verb: string, cause: unknown): never => {
-    throw new KernelError('CONTROL_FAILED', `unable to ${verb} ${label}/supervise/${name}`, { cause });
-  };
-  const place = `${path}/supervise/${name}`;
+function openFifo(service: ServiceDirectory, name: string, access: number): number {
+  const place = placeOf(service, name);
   ensureFifo(place, 0o600);
   let fd: number;
   try {
     fd = openSync(place, access | O_NONBLOCK | O_NOFOLLOW);
   } catch (cause) {
-    return fail(systemCode(cause) === 'EISDIR' ? 'write' : 'read', cause);
+    throw failure(systemCode(cause) === 'EISDIR' ? 'write' : 'read', { service, name, cause });
   }
   if (fstatSync(fd).isFIFO()) return fd;
   closeSync(fd);
-  return fail('read', new Error('it is not a FIFO'));
+  throw failure('read', { service, name, cause: NOT_A_FIFO });
+}
+
+/** Refuses what could not be opened later. @throws `CONTROL_FAILED` */
+function refuseOther(service: ServiceDirectory, name: string): void {
+  const stats = lstatSync(placeOf(service, name), { throwIfNoEntry: false });
+  if (stats !== undefined && !stats.isFIFO()) throw failure('read', { service, name, cause: NOT_A_FIFO });
+}
+
+function placeOf({ path }: ServiceDirectory, name: string): string {
+  return `${path}/supervise/${name}`;
+}
+
+interface Failure {
+  readonly service: ServiceDirectory;
+  readonly name: string;
+  readonly cause: unknown;
+}
+
+function failure(verb: string, { service, name, cause }: Failure): KernelError {
+  return new KernelError('CONTROL_FAILED', `unable to ${verb} ${service.label}/supervise/${name}`, { cause });
 }
 
 function closing(fd: number, watch?: Closeable): Closeable {

@@ -28,7 +28,12 @@ export function logPino({ format, level = 'info', colours = false }: LogPinoOpti
     name: 'log-pino',
     apply({ hooks }) {
       let output: LineOutput | undefined;
-      const pretty = prettyFactory({ colorize: colours, hideObject: true, ignore: 'pid,hostname,name', messageFormat: sentence });
+      const pretty = prettyFactory({
+        colorize: colours,
+        hideObject: true,
+        ignore: 'pid,hostname,name',
+        messageFormat: sentence,
+      });
       const show = (line: string): string => (format === 'json' ? line : pretty(line));
       const logger = pino(
         { name: 'daemontap', level },

@@ -50,7 +50,10 @@ const lines = (): readonly string[] => {
   });
 };
 const record = (index: number): RunRecord => JSON.parse(lines()[index] ?? '') as RunRecord;
-const ownTicks = (): string | undefined => readFileSync('/proc/self/stat', 'latin1').replace(/^.*\) /s, '').split(' ')[19];
+const ownTicks = (): string | undefined =>
+  readFileSync('/proc/self/stat', 'latin1')
+    .replace(/^.*\) /s, '')
+    .split(' ')[19];
 
 test('nothing is made before there is a service', () => {
   expect(readdirSync(runtimeDir)).toEqual([]);
@@ -93,7 +96,10 @@ test('a service and its log have a line each, and keep it', () => {
   for (const each of [main, log, main, log]) tell(each);
   tell(main, { want: 'down' });
   expect(lines()).toHaveLength(3);
-  expect([record(1), record(2)]).toMatchObject([{ role: 'service', want: 'down' }, { role: 'log', want: 'up' }]);
+  expect([record(1), record(2)]).toMatchObject([
+    { role: 'service', want: 'down' },
+    { role: 'log', want: 'up' },
+  ]);
 });
 
 test('a line that was freed is blank, and is the next one to be used', () => {

@@ -23,7 +23,8 @@ export function nodeClock(): Clock {
   };
   return {
     monotonicNs,
-    wallNs: () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n,
+    // Not performance.now(): it does not follow a clock that is set.
+    wallNs: () => BigInt(Date.now()) * 1_000_000n,
     wakeAt: (atNs, callback) => ({ close: arm(atNs, callback) }),
   };
 }

@@ -11,6 +11,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   rmdirSync,
   stat,
@@ -75,6 +76,7 @@ export function nodeFiles({ tryLock }: { readonly tryLock: (fd: number) => void 
     },
     makeRuntimeDir,
     removeRuntimeDir: (path) => void quietly(() => rmdirSync(path)),
+    descriptorsLeft,
     closeDescriptor: closeSync,
   };
 }
@@ -227,6 +229,11 @@ function lastChangeNs(directory: HeldDirectory, { longAgoNs }: { readonly longAg
   lookInto(directory.path);
   if (hasLog) lookInto(logPath);
   return last;
+}
+
+function descriptorsLeft(): number {
+  const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+  return limit === undefined ? Infinity : Number(limit) - readdirSync('/proc/self/fd').length;
 }
 
 function makeRuntimeDir(path: string): void {

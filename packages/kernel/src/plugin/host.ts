@@ -20,7 +20,8 @@ const TELLING = [
   'reported',
 ] as const;
 /** Hooks that ask: a failing tap fails the question, with the plugin's name. */
-const ASKING = ['openLogSink', 'prepareSpawn', 'openControl', 'watchScanDirectory'] as const;
+const ASKING = ['openLogSink', 'prepareSpawn'] as const;
+const ASKING_AT_ONCE = ['openControl', 'watchScanDirectory'] as const;
 
 type Tap = (...args: unknown[]) => unknown;
 type Guard = (tap: Tap, plugin: string) => Tap;
@@ -35,6 +36,8 @@ export function applyPlugins(
 ): void {
   for (const name of TELLING) guard(hooks, name, (tap, plugin) => telling({ tap, plugin, hook: name, log }));
   for (const name of ASKING) guard(hooks, name, (tap, plugin) => asking({ tap, plugin, hook: name, clock }));
+  for (const name of ASKING_AT_ONCE)
+    guard(hooks, name, (tap, plugin) => askingAtOnce({ tap, plugin, hook: name, log }));
   const names = new Set<string>();
   for (const plugin of plugins) {
     if (names.has(plugin.name)) throw new KernelError('PLUGIN_NAME_TAKEN', `two plugins are called ${plugin.name}`);
@@ -90,23 +93,49 @@ function telling({ tap, plugin, hook, log }: Guarded & { readonly log: Logger })
 }
 
 function asking({ tap, plugin, hook, clock }: Guarded & { readonly clock: Clock }): Tap {
-  const named = (cause: unknown): KernelError =>
-    cause instanceof KernelError
-      ? cause
-      : new KernelError('PLUGIN_FAILED', `plugin ${plugin} failed in ${hook}`, { cause });
   return (...args) => {
-    let answer: unknown;
-    try {
-      answer = tap(...args);
-    } catch (cause) {
-      throw named(cause);
-    }
+    const answer = attempt({ tap, plugin, hook }, args);
     if (!(answer instanceof Promise)) return answer;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const deadline = clock.wakeAt(clock.monotonicNs() + ANSWER_DEADLINE_NS, () => {
       reject(new KernelError('PLUGIN_SILENT', `plugin ${plugin} has not answered ${hook} for 10 seconds`));
+      answer.then(closeUnwanted, () => {});
     });
-    answer.then(resolve, (cause: unknown) => reject(named(cause))).finally(() => deadline.close());
+    answer.then(resolve, (cause: unknown) => reject(named({ plugin, hook }, cause))).finally(() => deadline.close());
     return promise;
   };
+}
+
+/** A question that is answered at once; an async function type-checks as a tap, and its rejection would be lost. */
+function askingAtOnce({ tap, plugin, hook, log }: Guarded & { readonly log: Logger }): Tap {
+  return (...args) => {
+    const answer = attempt({ tap, plugin, hook }, args);
+    if (!(answer instanceof Promise)) return answer;
+    answer.catch((error: unknown) => {
+      const { message, cause } = named({ plugin, hook }, error);
+      log.warning(message, { cause });
+    });
+    return undefined;
+  };
+}
+
+/** @throws what the tap throws, as an error that names plugin and hook */
+function attempt({ tap, plugin, hook }: Guarded, args: unknown[]): unknown {
+  try {
+    return tap(...args);
+  } catch (cause) {
+    throw named({ plugin, hook }, cause);
+  }
+}
+
+function named({ plugin, hook }: Omit<Guarded, 'tap'>, cause: unknown): KernelError {
+  if (cause instanceof KernelError) return cause;
+  return new KernelError('PLUGIN_FAILED', `plugin ${plugin} failed in ${hook}`, { cause });
+}
+
+/** An answer that came too late may be something open. */
+function closeUnwanted(answer: unknown): void {
+  if (typeof answer === 'object' && answer !== null && 'close' in answer && typeof answer.close === 'function') {
+    answer.close();
+  }
 }

@@ -9,10 +9,13 @@ import { compareScan } from './compare.ts';
 import type { ScanStep } from './compare.ts';
 import { labelOf } from './label.ts';
 import { ServicePair } from './pair.ts';
+import { DescriptorRoom } from './room.ts';
 
 const SCAN_EVERY_NS = 5_000_000_000n;
 /** Between two hurried looks: a thousand directories made one by one are not to be a thousand looks. */
 const LOOK_PAUSE_NS = 20_000_000n;
+/** What a service with a log service takes, at most. */
+const DESCRIPTORS = 9;
 /** New services begun before others get their turn. */
 const BEGIN_AT_ONCE = 32;
 
@@ -23,14 +26,17 @@ export class ScanLoop {
   readonly #pairs = new Map<string, { readonly pair: ServicePair; present: boolean }>();
   readonly #watchers: Closeable[] = [];
   readonly #done = Promise.withResolvers<void>();
+  readonly #room: DescriptorRoom;
   #timer: Closeable | undefined;
   #isLooking = false;
   #isAskedAgain = false;
+  #isHurried = false;
   #isStopping = false;
 
   constructor(core: Core, held: HeldDirectory) {
     this.#core = core;
     this.#held = held;
+    this.#room = new DescriptorRoom(core.ports.files);
   }
 
   /** Resolves after {@link ScanLoop.stop}, when no service is supervised any more. */
@@ -58,7 +64,7 @@ export class ScanLoop {
   requestScan(): void {
     if (this.#isStopping) return;
     if (this.#isLooking) this.#isAskedAgain = true;
-    else this.#lookIn(LOOK_PAUSE_NS);
+    else if (!this.#isHurried) this.#lookIn(LOOK_PAUSE_NS);
   }
 
   /** Stops scanning and ends every service in order. */
@@ -74,6 +80,7 @@ export class ScanLoop {
   #lookIn(pauseNs: bigint): void {
     const { clock } = this.#core.ports;
     this.#timer?.close();
+    this.#isHurried = pauseNs < SCAN_EVERY_NS;
     this.#timer = clock.wakeAt(clock.monotonicNs() + pauseNs, () => {
       this.#look().catch((cause: unknown) => this.#complain('unable to scan', cause));
     });
@@ -83,6 +90,7 @@ export class ScanLoop {
     const { clock, files } = this.#core.ports;
     this.#isLooking = true;
     this.#isAskedAgain = false;
+    this.#isHurried = false;
     this.#timer?.close();
     try {
       const lookedAtNs = clock.monotonicNs();
@@ -92,8 +100,7 @@ export class ScanLoop {
       this.#complain('unable to read directory', cause);
     } finally {
       this.#isLooking = false;
-      if (this.#isStopping) this.#finish();
-      else this.#lookIn(this.#isAskedAgain ? LOOK_PAUSE_NS : SCAN_EVERY_NS);
+      if (!this.#isStopping) this.#lookIn(this.#isAskedAgain ? LOOK_PAUSE_NS : SCAN_EVERY_NS);
     }
   }
 
@@ -141,6 +148,10 @@ export class ScanLoop {
   #begin({ identity, name, instead }: Extract<ScanStep, { type: 'begin' }>): void {
     const { files, clock } = this.#core.ports;
     for (const old of instead) if (this.#makesWay(old)) return;
+    if (!this.#room.take(DESCRIPTORS)) {
+      this.#complain(`unable to supervise ${labelOf(name)}: too few descriptors are left`, undefined);
+      return;
+    }
     const held = files.holdInside(this.#held, name);
     if (held.identity !== identity) {
       held.close(); // replaced since the look: the next one will see
@@ -186,7 +197,6 @@ export class ScanLoop {
   }
 
   #finish(): void {
-    if (this.#isLooking) return; // the look ends first
     for (const identity of [...this.#pairs.keys()]) this.#drop(identity);
     if (this.#pairs.size > 0) return;
     this.#done.resolve();

@@ -4,12 +4,13 @@
  */
 import type { Core } from '../core.ts';
 import { KernelError } from '../errors.ts';
-import type { LogSink, ServiceDirectory } from '../hooks.ts';
-import { ask } from '../plugin/ask.ts';
-import type { Answer } from '../plugin/ask.ts';
-import type { Closeable, HeldDirectory } from '../ports.ts';
+import type { ServiceDirectory } from '../hooks.ts';
+import type { HeldDirectory } from '../ports.ts';
 import { Service } from '../supervise/service.ts';
+import { ServiceSink } from '../supervise/sink.ts';
 import { labelOf } from './label.ts';
+import { OrderlyStop } from './stop.ts';
+import type { StoppingPair } from './stop.ts';
 
 const SECOND_NS = 1_000_000_000n;
 
@@ -49,18 +50,16 @@ export class ServicePair {
   #complainedOfLog = false;
   #main: Side | undefined;
   #log: Side | undefined;
-  #sink: { readonly answer: Answer<LogSink | undefined> } | undefined;
-  readonly #openSinks: LogSink[] = [];
+  readonly #sink: ServiceSink;
   #endedAtNs: bigint;
-  #stop:
-    | { readonly kills: boolean; deadline: Closeable | undefined; waitingFor: 'service' | 'log' | undefined }
-    | undefined;
+  #stop: OrderlyStop | undefined;
 
   constructor({ core, held, name, onEnd }: ServicePairOptions) {
     this.#core = core;
     this.held = held;
     this.#name = name;
     this.#onEnd = onEnd;
+    this.#sink = new ServiceSink(core.hooks);
     this.#endedAtNs = core.ports.clock.monotonicNs();
   }
 
@@ -100,21 +99,28 @@ export class ServicePair {
    * @param kills whether deadlines apply
    */
   stop({ kills }: { readonly kills: boolean }): void {
-    if (this.#stop !== undefined) return;
-    this.#stop = { kills, deadline: undefined, waitingFor: undefined };
-    this.#proceed();
+    if (this.#stop !== undefined) {
+      if (kills) this.#stop.insist(this.#services);
+      return;
+    }
+    this.#stop = new OrderlyStop({ core: this.#core, sink: this.#sink, kills });
+    this.#stop.proceed(this.#services);
   }
 
   /** Lets go of the directory and the sink. Both services must have ended. */
   close(): void {
-    this.#stop?.deadline?.close();
-    for (const sink of this.#openSinks) sink.close();
+    this.#stop?.close();
+    this.#sink.close();
     this.held.close();
   }
 
+  get #services(): StoppingPair {
+    return { main: this.#main?.service, log: this.#log?.service };
+  }
+
   /** daemontools' rule, that a service with a log/ is logged, applied at every change and not at first sight alone. */
-  #lookForLog(changedAtNs: bigint): void {
-    if (this.#hasLog || changedAtNs === this.#logLookedAtNs) return;
+  #lookForLog(changedAtNs: bigint | undefined): void {
+    if (this.#hasLog || (changedAtNs !== undefined && changedAtNs === this.#logLookedAtNs)) return;
     const { files, clock } = this.#core.ports;
     let kind: ReturnType<typeof files.kindOf>;
     try {
@@ -123,16 +129,24 @@ export class ServicePair {
       throw new KernelError('STAT_FAILED', `unable to stat ${this.label}/log`, { cause });
     }
     // Two changes within one tick of the file system's clock look like one: soon after a change, look again.
-    this.#logLookedAtNs = clock.wallNs() - changedAtNs > SECOND_NS ? changedAtNs : undefined;
+    const isOld = changedAtNs !== undefined && clock.wallNs() - changedAtNs > SECOND_NS;
+    this.#logLookedAtNs = isOld ? changedAtNs : undefined;
     if (kind === 'other' && !this.#complainedOfLog) {
       this.#complainedOfLog = true;
       this.#core.log.warning(`${this.label}/log is not a directory: ${this.label} is not logged`);
     }
     if (kind !== 'directory') return;
     this.#hasLog = true;
-    this.#sink = undefined;
+    this.#sink.renew();
     if (this.#main === undefined || this.#main.service.state.phase === 'settling') return;
     this.#core.log.warning(`${this.label}/log was added: output of ${this.label} goes there from its next start`);
+  }
+
+  /** A log/ that came while the service's directory was being filled gets the service's output from the first line. */
+  #completeLog(role: 'service' | 'log'): void {
+    if (role === 'log' || this.#stop !== undefined) return;
+    this.#lookForLog(undefined);
+    if (this.#hasLog && this.#log === undefined) this.#beginLog();
   }
 
   #beginLog(): void {
@@ -159,13 +173,15 @@ export class ServicePair {
         directory,
         held,
         settles: true,
-        sink: () => this.#theSink(),
+        sink: () => this.#sink.of(this.#directory('service', this.held)),
+        onSettled: () => this.#completeLog(role),
         onChange: (state) => {
           if (state.phase === 'gone') this.#ended(role);
-          else if (this.#stop?.waitingFor === role) this.#proceed();
+          else this.#stop?.proceed(this.#services);
         },
       });
-      return { service, held };
+      // A command may have come while it began.
+      return service.state.phase === 'gone' ? undefined : { service, held };
     } catch (error) {
       const known = error instanceof KernelError ? error : undefined;
       const message = known?.message ?? `unable to supervise ${directory.label}`;
@@ -189,22 +205,6 @@ export class ServicePair {
     };
   }
 
-  /** Opened once for all starts; a failure is not kept, so the next start asks again. */
-  #theSink(): Answer<LogSink | undefined> {
-    if (this.#sink !== undefined) return this.#sink.answer;
-    const { hooks } = this.#core;
-    const keep = (sink: LogSink | undefined): LogSink | undefined => {
-      if (sink !== undefined) this.#openSinks.push(sink);
-      return sink;
-    };
-    const directory = this.#directory('service', this.held);
-    const answer = ask<LogSink | undefined>((done) => hooks.openLogSink.callAsync(directory, done));
-    const kept = answer instanceof Promise ? answer.then(keep) : keep(answer);
-    if (kept instanceof Promise) kept.catch(() => (this.#sink = undefined));
-    this.#sink = { answer: kept };
-    return kept;
-  }
-
   #ended(role: 'service' | 'log'): void {
     this.#endedAtNs = this.#core.ports.clock.monotonicNs();
     if (role === 'service') this.#main = undefined;
@@ -212,49 +212,7 @@ export class ServicePair {
       this.#log?.held.close();
       this.#log = undefined;
     }
-    if (this.#stop !== undefined) this.#proceed();
+    this.#stop?.proceed(this.#services);
     this.#onEnd();
   }
-
-  /** Takes the next step of an orderly stop, whenever something has changed. */
-  #proceed(): void {
-    const stop = this.#stop;
-    if (stop === undefined) return;
-    if (this.#main !== undefined) {
-      if (stop.waitingFor === 'service') return;
-      stop.waitingFor = 'service';
-      this.#setDeadline(this.#main.service, ['k']);
-      this.#main.service.leave();
-      return;
-    }
-    if (stop.waitingFor !== 'log') {
-      stop.waitingFor = 'log';
-      stop.deadline?.close();
-      for (const sink of this.#openSinks) sink.end();
-      if (this.#log !== undefined) this.#setDeadline(this.#log.service, ['d', 'k']);
-    }
-    if (this.#log !== undefined) drain(this.#log.service);
-    else stop.deadline?.close();
-  }
-
-  #setDeadline(service: Service, [next, ...later]: readonly ('d' | 'k')[]): void {
-    const { ports, log, stopTimeoutNs } = this.#core;
-    if (this.#stop === undefined || !this.#stop.kills || stopTimeoutNs === undefined || next === undefined) return;
-    this.#stop.deadline = ports.clock.wakeAt(ports.clock.monotonicNs() + stopTimeoutNs, () => {
-      const seconds = Number(stopTimeoutNs) / 1e9;
-      const what = next === 'k' ? 'killing it' : 'stopping it';
-      log.warning(`${service.directory.label} has not ended for ${seconds} seconds: ${what}`, {});
-      service.command(next);
-      this.#setDeadline(service, later);
-    });
-  }
-}
-
-/** Lets a log service read its input to the end and go: one that is about to be started is, once. */
-function drain(log: Service): void {
-  const { state } = log;
-  if (state.phase === 'up' && state.leaving) return;
-  if (state.phase === 'up') log.command('x');
-  else if (state.phase === 'down' && state.startAtNs === undefined) log.command('x');
-  else if (state.want !== 'once') log.command('o');
 }

@@ -24,9 +24,14 @@ export interface ServiceOptions {
   readonly settles: boolean;
   /** The sink of the service, opened when first asked for. */
   sink(): Answer<LogSink | undefined>;
+  /** The directory is complete: what belongs to the service can be looked for, before it is started. */
+  onSettled?(): void;
   /** A step is done. At `gone` everything is closed. */
   onChange(state: State): void;
 }
+
+/** After a look at a new directory that failed. */
+const LOOK_AGAIN_NS = 5_000_000_000n;
 
 /** How many events are handled before others get their turn. */
 const EVENTS_A_TURN = 64;
@@ -39,7 +44,7 @@ export class Service {
   readonly directory: ServiceDirectory;
   readonly #core: Core;
   readonly #held: HeldDirectory;
-  readonly #options: Pick<ServiceOptions, 'sink' | 'onChange'>;
+  readonly #options: Pick<ServiceOptions, 'sink' | 'onSettled' | 'onChange'>;
   readonly #opened: Closeable[] = [];
   readonly #inbox: Event[] = [];
   #busy = false;
@@ -83,7 +88,10 @@ export class Service {
     try {
       core.hooks.openControl.call(directory, {
         command: (command) => this.command(command),
-        opened: (transport) => this.#opened.push(transport),
+        opened: (transport) => {
+          if (this.#state.phase === 'gone') transport.close();
+          else this.#opened.push(transport);
+        },
       });
     } catch (error) {
       this.#close();
@@ -182,13 +190,17 @@ export class Service {
     }
   }
 
+  /** Lets the first start come. What cannot be looked at is said and looked at again, as by a scan. */
   #settled(): void {
-    const atNs = this.#core.ports.clock.monotonicNs();
+    const { clock } = this.#core.ports;
     try {
-      this.dispatch({ type: 'settled', want: this.#wantByFile(), atNs });
+      this.#options.onSettled?.();
+      this.dispatch({ type: 'settled', want: this.#wantByFile(), atNs: clock.monotonicNs() });
     } catch (error) {
-      this.#core.log.fatal(error instanceof Error ? error.message : String(error), this.#about(undefined));
-      this.dispatch({ type: 'settled', want: 'down', atNs });
+      const known = error instanceof KernelError;
+      const message = known ? error.message : `unable to look at ${this.directory.label}`;
+      this.#core.log.warning(message, this.#about(known ? error.cause : error));
+      this.#opened.push(clock.wakeAt(clock.monotonicNs() + LOOK_AGAIN_NS, () => this.#settled()));
     }
   }
 
