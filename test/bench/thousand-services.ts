@@ -129,7 +129,9 @@ function rollup(pid: number, key: string): number {
 /** Milliseconds that all threads of a process have run: exact, where the clock ticks of /proc/PID/stat are a guess. */
 function runTime(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`);
-  return sum(threads.map((tid) => Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]) / 1e6));
+  return sum(
+    threads.map((tid) => Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]) / 1e6),
+  );
 }
 
 function sum(numbers: readonly number[]): number {

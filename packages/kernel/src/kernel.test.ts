@@ -78,7 +78,6 @@ describe('what is refused', () => {
     expect(codeOf(() => superviseService(options))).toBe('STAT_FAILED');
   });
 
-  // Found: the directory stays held when a kernel cannot be made.
   test('and then no directory is held any more', () => {
     const locked = world('/service/finger');
     locked.ports.files.lockByOther('/service/finger');
@@ -197,7 +196,6 @@ describe('supervise', () => {
 });
 
 describe('the sink of a single service', () => {
-  // Found: the first answer is kept, a failure too, so that the service is never started.
   test('is asked for again after it could not be opened', async () => {
     let failures = 1;
     const broken = plugin('broken', ({ hooks }) => {
@@ -211,7 +209,6 @@ describe('the sink of a single service', () => {
     expect(simulation.story).toContain('started /service/finger');
   });
 
-  // Found: nobody closes it.
   test('is closed when supervision ends', async () => {
     const story: string[] = [];
     const sinks = plugin('sinks', ({ hooks }) => {

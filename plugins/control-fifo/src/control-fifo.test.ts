@@ -130,7 +130,6 @@ test('without supervise/ it is refused', () => {
   );
 });
 
-// Found: `ok` is opened when the first status is told, and what is told cannot be refused; daemontools ends with 111.
 test('a file in the place of ok is refused, too', () => {
   writeFileSync(service.join('supervise/ok'), '');
   expect(open).toThrow(

@@ -18,7 +18,7 @@ export function controlFifo(): Plugin {
     name: 'control-fifo',
     apply({ hooks, readiness }) {
       const buffer = Buffer.alloc(READ_BYTES);
-      const unannounced = new Map<ServiceDirectory, ControlPort>();
+      const unannounced = new WeakMap<ServiceDirectory, ControlPort>();
       hooks.openControl.tap('control-fifo', (service, control) => {
         const fd = openFifo(service, 'control', O_RDWR); // its own writer: it never meets end of file
         const watch = readiness.watchReadable(fd, () => carryOut(read(fd, buffer), control));

@@ -66,16 +66,13 @@ export function logPino({ format, level = 'info', colours = false }: LogPinoOpti
 /** `greeter/log: ended (signal 9)`: what the fields say, for people. */
 function sentence(line: Readonly<Record<string, unknown>>): string {
   const { service, msg, reason, servicePid, exitCode, signal } = line;
-  const details = Object.entries({
-    pid: exitCode === undefined && signal === undefined ? servicePid : undefined,
-    'exit code': exitCode,
-    signal,
-  })
+  const isEnd = exitCode !== undefined || signal !== undefined;
+  const details = Object.entries({ pid: isEnd ? undefined : servicePid, 'exit code': exitCode, signal })
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ` (${name} ${value})`)
-    .join('');
-  const about = typeof service === 'string' && !String(msg).includes(service) ? `${service}: ` : '';
-  return `${about}${msg}${details}${reason === undefined ? '' : `: ${reason}`}`;
+    .map(([name, value]) => ` (${name} ${String(value)})`);
+  const message = String(msg);
+  const about = typeof service === 'string' && !message.includes(service) ? `${service}: ` : '';
+  return `${about}${message}${details.join('')}${typeof reason === 'string' ? `: ${reason}` : ''}`;
 }
 
 function lost(count: number): string {

@@ -3,7 +3,17 @@
  * again and to know that it is the same one. All records of a kernel are lines of one file, each replaced in place by
  * one write(2) of fixed length: 5 µs where a file for each service would take 100.
  */
-import { closeSync, constants, openSync, readFileSync, readlinkSync, readSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import type { Plugin, ServiceDirectory, ServiceStatus } from '@daemontap/kernel';
 import { tryLock } from '@daemontap/posix';
 
@@ -83,8 +93,14 @@ class RecordFile {
 
   constructor(path: string) {
     this.#path = path;
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, 0o600);
-    tryLock(this.#fd);
+    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    try {
+      tryLock(this.#fd);
+      ftruncateSync(this.#fd); // left by a kernel of the same pid
+    } catch (error) {
+      closeSync(this.#fd);
+      throw error;
+    }
     const header: RecordFileHeader = {
       version: 1,
       kernelPid: process.pid,

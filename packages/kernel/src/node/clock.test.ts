@@ -45,7 +45,6 @@ test('the wall clock is that of the system, and the monotonic one does not go ba
   expect(clock.monotonicNs()).toBeGreaterThanOrEqual(first);
 });
 
-// Found: performance.now() does not follow it: stamps are wrong until the kernel is started anew.
 test('a wall clock that is set while the kernel runs is followed', () => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
   try {

@@ -57,7 +57,7 @@ export function nodeFiles({ tryLock }: { readonly tryLock: (fd: number) => void 
       if (found === undefined) return 'nothing';
       return found.isDirectory() ? 'directory' : 'other';
     },
-    isRemoved: ({ fd }) => fstatSync(fd).nlink === 0,
+    isRemoved,
     rootIdentity: () => identityOf(statSync('/', { bigint: true })),
     isSticky: ({ fd }) => (fstatSync(fd).mode & 0o1000) !== 0,
     lastChangeNs,
@@ -75,7 +75,9 @@ export function nodeFiles({ tryLock }: { readonly tryLock: (fd: number) => void 
       return closing(fd);
     },
     makeRuntimeDir,
-    removeRuntimeDir: (path) => void quietly(() => rmdirSync(path)),
+    removeRuntimeDir(path) {
+      quietly(() => rmdirSync(path));
+    },
     descriptorsLeft,
     closeDescriptor: closeSync,
   };
@@ -91,6 +93,17 @@ function hold(path: string | Buffer): HeldDirectory {
     held.close();
     throw error;
   }
+}
+
+const REMOVED = Buffer.from(' (deleted)');
+
+/** The kernel says so behind the name; the count of links does not tell on every file system. */
+function isRemoved({ path, identity }: HeldDirectory): boolean {
+  const name = readlinkSync(path, { encoding: 'buffer' });
+  if (!name.subarray(-REMOVED.length).equals(REMOVED)) return false;
+  // It may really be called so.
+  const stats = quietly(() => statSync(name, { bigint: true }));
+  return stats === undefined || identityOf(stats) !== identity;
 }
 
 /** As the C programs, Debian's included, it does not mind failing: the lock's own error tells. */

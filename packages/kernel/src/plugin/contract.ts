@@ -23,7 +23,7 @@ export interface PluginKernel {
   runtimeDir(): string;
 }
 
-/** The hooks, to tap and no more. */
+/** The hooks, to tap and no more. Whatever name a tap is given, it is known by its plugin's. */
 export type PluginHooks = { readonly [K in keyof KernelHooks]: Tappable<KernelHooks[K]> };
 
 type Tappable<H> = H extends { tapPromise: unknown; tap: unknown }

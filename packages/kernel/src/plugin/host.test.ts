@@ -273,7 +273,6 @@ describe('hooks that ask', () => {
     );
   });
 
-  // Found: the guard of an asking hook hands its promise to a SyncHook, which drops it: an unhandled rejection.
   test('an asynchronous tap of a synchronous question that rejects is no stray rejection', async () => {
     apply(
       plugin('rejecter', (kernel) => {

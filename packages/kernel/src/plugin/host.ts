@@ -43,24 +43,38 @@ export function applyPlugins(
     if (names.has(plugin.name)) throw new KernelError('PLUGIN_NAME_TAKEN', `two plugins are called ${plugin.name}`);
     names.add(plugin.name);
     try {
-      plugin.apply({ hooks: tappable(hooks), clock, log, ...rest });
+      plugin.apply({ hooks: tappable(hooks, plugin.name), clock, log, ...rest });
     } catch (cause) {
       throw new KernelError('PLUGIN_FAILED', `unable to apply plugin ${plugin.name}`, { cause });
     }
   }
 }
 
-/** A view without `call` and `promise`: only the owner calls. */
-function tappable(hooks: KernelHooks): PluginHooks {
-  const view = Object.entries(hooks).map(([name, hook]) => [
-    name,
-    {
-      tap: hook.tap.bind(hook),
-      ...('tapPromise' in hook ? { tapPromise: hook.tapPromise.bind(hook) } : {}),
-    },
-  ]);
+/** A view without `call` and `promise`: only the owner calls. Every tap bears its plugin's name, whatever it says. */
+function tappable(hooks: KernelHooks, name: string): PluginHooks {
+  const view = Object.entries(hooks).map(([key, hook]: readonly [string, AnyHook]) => {
+    const named = (options: TapOptions): TapOptions & { name: string } =>
+      typeof options === 'string' ? { name } : { ...options, name };
+    return [
+      key,
+      {
+        tap: (options: TapOptions, tap: Tap) => hook.tap(named(options) as never, tap as never),
+        ...('tapPromise' in hook
+          ? { tapPromise: (options: TapOptions, tap: Tap) => hook.tapPromise?.(named(options) as never, tap as never) }
+          : {}),
+      },
+    ];
+  });
   // The entries are those of `hooks`, one by one.
   return Object.freeze(Object.fromEntries(view)) as PluginHooks;
+}
+
+type TapOptions = string | { readonly name: string; readonly stage?: number; readonly before?: string };
+
+/** What all hooks have in common; each one's own types are checked where a plugin taps it. */
+interface AnyHook {
+  tap(options: never, tap: never): void;
+  tapPromise?(options: never, tap: never): void;
 }
 
 function guard(hooks: KernelHooks, name: keyof KernelHooks, wrap: Guard): void {

@@ -244,7 +244,6 @@ describe('looking', () => {
     expect(simulation.story).toEqual(['started finger']);
   });
 
-  // Found: each request puts the next look off by another 20 ms, so that a busy directory is never looked at.
   test('requests that never cease do not put the scan off', async () => {
     const simulation = await scanned({});
     simulation.files.makeService('/service/finger');

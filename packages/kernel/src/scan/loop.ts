@@ -174,6 +174,7 @@ export class ScanLoop {
     const old = this.#pairs.get(identity);
     if (old === undefined || !this.#core.ports.files.isRemoved(old.pair.held)) return false;
     if (!old.pair.isLive) return false;
+    if (old.pair.isStopping) return true;
     const { pid, label } = old.pair;
     const process = pid === undefined ? '' : ` (pid ${pid})`;
     this.#core.log.warning(`${label} was removed and made anew: the old service${process} is ended first`);

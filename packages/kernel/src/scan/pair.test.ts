@@ -146,7 +146,6 @@ describe('a log that comes late', () => {
     expect([story, simulation.reports]).toEqual([['open finger'], []]);
   });
 
-  // Found: a service whose log cannot be looked at as it settles is left down, and nothing starts it any more.
   test('that cannot be looked at while the service settles: it is started once it can', async () => {
     const simulation = await scanned({});
     simulation.files.makeService('/service/finger');
@@ -261,7 +260,6 @@ describe('a directory that stays', () => {
     expect(simulation.story).toEqual(['started finger']);
   });
 
-  // Found: the pair keeps a service that was gone before its constructor returned, and never begins it again.
   test('whose control transport says x as it is opened is begun anew at the next scan', async () => {
     let commands = 1;
     const hasty: Plugin = {
@@ -445,7 +443,6 @@ describe('an orderly stop', () => {
     expect([simulation.isDone(), simulation.leftovers()]).toEqual([true, nothing]);
   });
 
-  // Found: a pair that is being ended for a new directory of its name is not told of the deadline of the stop.
   test('kills a removed service, too, that was being ended for its successor', async () => {
     const simulation = await scanned({ services: { finger: {} }, stopTimeoutMs });
     const [old] = simulation.processes.running;
@@ -457,7 +454,6 @@ describe('an orderly stop', () => {
     expect(old?.signals).toContain('SIGKILL');
   });
 
-  // Found: the stop waits for a look that never ends, with every service ended.
   test('does not wait for a look at a dead mount', async () => {
     const simulation = await scanned({ services: { finger: {} }, stopTimeoutMs });
     simulation.files.pauseListing();
@@ -468,7 +464,6 @@ describe('an orderly stop', () => {
     expect(simulation.isDone()).toBe(true);
   });
 
-  // Found: a sink that comes after the deadline of its question is dropped, open.
   test('leaves no sink open that came too late', async () => {
     const answer = Promise.withResolvers<void>();
     let open = 0;

@@ -76,6 +76,11 @@ export class ServicePair {
     return this.#main !== undefined || this.#log !== undefined;
   }
 
+  /** True once it was told to stop. */
+  get isStopping(): boolean {
+    return this.#stop !== undefined;
+  }
+
   /** The main service's process. */
   get pid(): number | undefined {
     const state = this.#main?.service.state;
