@@ -1,15 +1,16 @@
 import { join } from 'node:path';
-import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 const rootDir = join(import.meta.dirname, '..');
-const conditions = ['@daemontap/source', ...defaultServerConditions];
+const conditions = ['@daemontap/source', 'module', 'node', 'development|production'];
 // Tests see the sources of the packages; what is built is met only as programs.
 const shared = { root: rootDir, resolve: { conditions }, ssr: { resolve: { conditions } } };
 
 export default defineConfig({
   ...shared,
   test: {
+    // They wait for most of the time; with one a core they would take twice as long.
+    maxWorkers: 4,
     reporters: ['default', join(import.meta.dirname, 'summary-reporter.ts')],
     projects: [
       {

@@ -24,7 +24,7 @@ const implementations = [
 interface Figures {
   /** Milliseconds. */
   readonly allUp: number;
-  /** Megabytes of svscan and, with C, its supervises; pages shared with others count in full, so it is the most. */
+  /** Megabytes: one process as if it shared nothing, or the proportional set sizes of all. */
   readonly memory: number;
   readonly private: number;
   /** Milliseconds from SIGKILL to the new process's first line. */
@@ -69,7 +69,8 @@ async function measure(svscan: string): Promise<Figures> {
   const allUp = performance.now() - begun;
   await sleep(3000);
   const supervisors = [supervisor.pid ?? 0, ...childrenNamed(supervisor.pid ?? 0, 'supervise')];
-  const memory = sum(supervisors.map((pid) => rollup(pid, 'Rss')));
+  const [only, ...others] = supervisors;
+  const memory = others.length === 0 ? rollup(only ?? 0, 'Rss') : sum(supervisors.map((pid) => rollup(pid, 'Pss')));
   const own = sum(supervisors.map((pid) => rollup(pid, 'Private_Clean') + rollup(pid, 'Private_Dirty')));
   const before = sum(supervisors.map(runTime));
   await sleep(IDLE_MS);
@@ -151,7 +152,7 @@ function report(figures: ReadonlyMap<string, readonly Figures[]>): void {
     `| ${SERVICES} services, median of ${RUNS} runs in turn | daemontap | C daemontools | ratio |`,
     '|---|---|---|---|',
     row('from the start of svscan until all services run', 'allUp', 'ms'),
-    row('memory of the supervision, shared pages counted in full', 'memory', 'MB'),
+    row('memory of the supervision', 'memory', 'MB'),
     row('of it private', 'private', 'MB'),
     row('SIGKILL of a service until the new one runs', 'restart', 'ms'),
     row('processor time in 10 s of idleness', 'idle', 'ms'),

@@ -256,6 +256,7 @@ describe.concurrent.each(combinations)('commands ($title)', (combination) => {
     writeFileSync(scan.path('x', 'down'), '');
     await all(letters, (letter) => scan.svc(`-${letter}`, letter));
     await scan.svc('-uuuu', 'u');
+    await scan.svc('-c', 'p'); // it may have been stopped in the moment that it lived
     await scan.down('d');
     await scan.down('o', 'once');
     await scan.down('x');

@@ -111,7 +111,8 @@ describe.concurrent.each(servers)('a scan directory ($name)', (given) => {
     await says('down N seconds, normally up');
     await scan.svc('-u', name);
     await says('up (pid N) N seconds');
-    expect(readFileSync(inside('starts'), 'latin1')).toBe('x\nx\n');
+    const starts = (): string => readFileSync(inside('starts'), 'latin1');
+    await until(() => starts() === 'x\nx\n', { describe: 'it has been started twice', state: starts });
     expect(scan.svscan.stderr()).toBe('');
   });
 
@@ -143,7 +144,8 @@ describe.concurrent.each(servers)('a scan directory ($name)', (given) => {
     // Its supervise leaves and is begun again under the new name.
     await scan.svc('-dx', 'b');
     await scan.up('b', next);
-    expect(linesOf(scan.path('b/starts'))).toHaveLength(3);
+    const starts = (): number => linesOf(scan.path('b/starts')).length;
+    await until(() => starts() === 3, { describe: 'it has been started three times', state: starts });
     expect(existsSync(scan.path('a'))).toBe(false);
     expect(scan.svscan.stderr()).toBe('');
   });

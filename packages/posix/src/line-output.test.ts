@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   constants,
@@ -174,4 +176,21 @@ test('a socket gets lines without a change of its flags; a stuck or closed one c
   peer?.destroy();
   await new Promise<void>((resolve) => void client.once('close', resolve).resume());
   server.close();
+});
+
+test.runIf(process.getuid?.() === 0)("lines reach somebody else's pipe, and a stuck one costs no time", async () => {
+  const { reader, writer } = pipe(); // root's, of mode 0600: nobody cannot open it again
+  const code = `
+    import { openLineOutput } from '@daemontap/posix';
+    const output = openLineOutput(2, { dropped: (count) => 'lost ' + count + '\\n' });
+    for (let line = 0; line < 4000; line++) output.write('line ' + String(line).padStart(60) + '\\n');
+    process.exit(0);`;
+  const child = spawn(process.execPath, ['--conditions=@daemontap/source', '--input-type=module', '-e', code], {
+    cwd: import.meta.dirname,
+    uid: 65534,
+    gid: 65534,
+    stdio: ['ignore', 'ignore', writer],
+  });
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  expect(drain(reader)).toMatch(/^line +0\nline +1\n/);
 });

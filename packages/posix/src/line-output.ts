@@ -3,9 +3,14 @@
  * did not fit. Must never change the flags of the shared open file: the next program would fail with EAGAIN.
  */
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { systemError } from './errno.ts';
 import { check, declare } from './native.ts';
 
 const cSend = declare('int64_t send(int socket, void *bytes, size_t length, int flags)');
+const cPoll = declare('int poll(void *requests, unsigned long count, int timeout)');
+const POLLOUT = 4;
+const EAGAIN = 11;
+const PIPE_BUF = 4096;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const QUEUE_BYTES = 64 * 1024;
@@ -114,8 +119,13 @@ function openSink(fd: number): Sink {
   let own: number | undefined;
   return {
     write(bytes) {
-      // A pipe whose reader is gone cannot be opened (ENXIO); a named one may get another reader later.
-      own ??= openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+      try {
+        // A pipe whose reader is gone cannot be opened (ENXIO); a named one may get another reader later.
+        own ??= openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+      } catch (error) {
+        if (!hasCode(error, 'EACCES')) throw error;
+        return writeWhenReady(fd, bytes); // somebody else's terminal or pipe, as after su
+      }
       return writeSync(own, bytes);
     },
     close() {
@@ -124,6 +134,17 @@ function openSink(fd: number): Sink {
   };
 }
 
+/** As much as a pipe takes at once when it takes anything. @throws `EAGAIN` when it takes nothing */
+function writeWhenReady(fd: number, bytes: Uint8Array): number {
+  const request = new Int32Array([fd, POLLOUT]);
+  if (check(cPoll(request, 1, 0), 'poll') === 0) throw systemError(EAGAIN, 'poll');
+  return writeSync(fd, bytes.subarray(0, PIPE_BUF));
+}
+
 function isPassing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'EAGAIN' || error.code === 'EINTR');
+  return hasCode(error, 'EAGAIN') || hasCode(error, 'EINTR');
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -5,7 +5,7 @@
 import { systemError } from './errno.ts';
 import { descriptorLimit, setDescriptorLimit } from './limits.ts';
 import type { Limit } from './limits.ts';
-import { addressOf, declare } from './native.ts';
+import { addressOf, check, declare } from './native.ts';
 import { signalBit, signalSet, signalsIn, whileIgnoring } from './signals.ts';
 
 const ACTIONS = 'void *actions';
@@ -20,6 +20,10 @@ const cAttributesInit = declare('int posix_spawnattr_init(void *attributes)');
 const cSetFlags = declare('int posix_spawnattr_setflags(void *attributes, int16_t flags)');
 const cSetDefault = declare('int posix_spawnattr_setsigdefault(void *attributes, void *signals)');
 const cSetMask = declare('int posix_spawnattr_setsigmask(void *attributes, void *signals)');
+const cFcntl = declare('int fcntl(int fd, int command, int argument)');
+const F_SETFD = 2;
+const EBADF = 9;
+const EINVAL = 22;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
 const STRUCT_SIZE = 512; // 80 and 336 bytes in glibc, less in musl
@@ -73,8 +77,11 @@ function withActions(request: SpawnRequest, body: (actions: Uint8Array) => numbe
     const taken = new Set<number>();
     for (const [target, source] of request.descriptors) {
       // dup2 of a descriptor that an earlier action has replaced would pass on the wrong file.
-      if (source !== target && taken.has(source)) throw systemError(22, 'posix_spawn_file_actions_adddup2');
-      succeed(cAddDup2(actions, source, target), 'posix_spawn_file_actions_adddup2');
+      if (source !== target && taken.has(source)) throw systemError(EINVAL, 'posix_spawn_file_actions_adddup2');
+      const refused = cAddDup2(actions, source, target);
+      // A caller's descriptor may lie above its own limit; it can be inherited, though not duplicated.
+      if (refused === EBADF && source === target) check(cFcntl(source, F_SETFD, 0), 'fcntl');
+      else succeed(refused, 'posix_spawn_file_actions_adddup2');
       taken.add(target);
     }
     succeed(cAddFchdir(actions, request.directoryFd), 'posix_spawn_file_actions_addfchdir_np');

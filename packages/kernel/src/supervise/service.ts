@@ -52,6 +52,7 @@ export class Service {
   #state: State;
   #sinceNs: bigint;
   #timer: Closeable | undefined;
+  #settling: Closeable | undefined;
   #plan: { readonly plan: SpawnPlan; readonly sink: LogSink | undefined } | undefined;
 
   /**
@@ -97,7 +98,7 @@ export class Service {
       this.#close();
       throw error;
     }
-    if (isSettling) this.#opened.push(whenQuiet(core.ports, held, () => this.#settled()));
+    if (isSettling) this.#settling = whenQuiet(core.ports, held, () => this.#settled());
     this.dispatch({ type: 'due', atNs: nowNs });
   }
 
@@ -200,7 +201,7 @@ export class Service {
       const known = error instanceof KernelError;
       const message = known ? error.message : `unable to look at ${this.directory.label}`;
       this.#core.log.warning(message, this.#about(known ? error.cause : error));
-      this.#opened.push(clock.wakeAt(clock.monotonicNs() + LOOK_AGAIN_NS, () => this.#settled()));
+      this.#settling = clock.wakeAt(clock.monotonicNs() + LOOK_AGAIN_NS, () => this.#settled());
     }
   }
 
@@ -286,6 +287,7 @@ export class Service {
 
   #close(): void {
     this.#timer?.close();
+    this.#settling?.close();
     for (const each of this.#opened.toReversed()) {
       try {
         each.close();
