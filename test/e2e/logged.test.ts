@@ -136,8 +136,8 @@ describe.concurrent.each(combinations)('a logged service ($title)', (combination
     await until(() => processState(pid) === 'T', { describe: 'the service is stopped' });
     await until(() => isReading(logPid), { describe: 'the log has read and written all that there is' });
     await scan.svc('-k', 'a/log');
+    await scan.up('a/log', logPid); // svc does not wait: the service must not write before the reader is dead
     await scan.svc('-c', 'a');
-    await scan.up('a/log', logPid);
     await grows(scan.path('a'));
     await expectAllLines(scan, 'a');
   });

@@ -339,6 +339,9 @@ describe.concurrent('a scan directory (daemontap alone)', () => {
   test('a directory removed while its service runs: it runs on, and is not started again', async () => {
     await using scan = scanDirectory(ours, { prepare: ({ make }) => make('a') });
     const pid = await scan.up('a');
+    await until(() => readFileSync(`/proc/${pid}/comm`, 'latin1') === 'sleep\n', {
+      describe: 'sh has read its script',
+    });
     rmSync(scan.path('a'), { recursive: true });
     await scan.scanPasses();
     expect(processState(pid)).toBe('S');
