@@ -2,18 +2,23 @@
  * Bundles each program of this package into one file: dist/NAME.cjs from src/bin/NAME.ts. Straight from the sources,
  * so it needs no compiler before it. What loads native code or files of its own stays outside of the bundles.
  */
-import { chmodSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
 const packageDir = import.meta.dirname;
 const sourceDir = join(packageDir, 'src/bin');
+const outputDir = join(packageDir, 'dist');
 const programDir = join(packageDir, 'bin');
 const sources = readdirSync(sourceDir).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'));
 
+for (const name of existsSync(outputDir) ? readdirSync(outputDir) : []) {
+  if (name.endsWith('.cjs')) rmSync(join(outputDir, name)); // of a source that may be gone
+}
+
 await build({
   entryPoints: sources.map((name) => join(sourceDir, name)),
-  outdir: join(packageDir, 'dist'),
+  outdir: outputDir,
   outExtension: { '.js': '.cjs' },
   bundle: true,
   format: 'cjs',
@@ -21,7 +26,7 @@ await build({
   target: 'node22',
   conditions: ['@daemontap/source'],
   define: { 'import.meta.filename': '__filename' },
-  external: ['koffi', 'pino', 'pino-pretty'],
+  external: ['koffi'],
   minifyWhitespace: true,
   minifySyntax: true,
   legalComments: 'none',

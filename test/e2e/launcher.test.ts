@@ -128,13 +128,13 @@ describe.each(['svc', 'supervise'])('%s', (name) => {
     const withPath = (path: string): Promise<Outcome> => run([file], { env: { PATH: path } });
     expect(await withPath(toolDir)).toEqual(
       wrong(
-        `${name}: fatal: unable to find Node: version 22 or later is needed, installed with daemontap or on PATH\n`,
+        `${name}: fatal: unable to find Node: version 22.22 or later is needed, installed with daemontap or on PATH\n`,
       ),
     );
     const { stderr, ...rest } = await withPath(`${here.join('old')}:${toolDir}`);
     expect(rest).toMatchObject({ code: 111, stdout: '' });
     expect(stderr).toMatch(
-      new RegExp(`^${name}: fatal: unable to run on Node v[\\d.]+: version 22 or later is needed\\n$`),
+      new RegExp(`^${name}: fatal: unable to run on Node v[\\d.]+: version 22.22 or later is needed\\n$`),
     );
     symlinkSync(ownNode, join(toolDir, 'node'));
     expect((await withPath(toolDir)).code).toBe(0);

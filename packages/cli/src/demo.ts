@@ -57,5 +57,9 @@ function introduction(scanDir: string, isSample: boolean): string {
 }
 
 function say(text: string): void {
-  writeSync(1, text);
+  try {
+    writeSync(1, text);
+  } catch {
+    // Nobody listens (`npm start | head -1`): the services are told to end all the same.
+  }
 }

@@ -32,16 +32,21 @@ export function readSettings(environment: Environment, uid: number): Settings {
   return {
     log: choose(environment, 'DAEMONTAP_LOG', ['plain', 'json', 'pretty']),
     onTerm: choose(environment, 'DAEMONTAP_ON_TERM', ['stop', 'leave']),
-    stopTimeoutMs: stopTimeout(environment['DAEMONTAP_STOP_TIMEOUT']),
-    runtimeRoot: environment['DAEMONTAP_RUNTIME_DIR'] ?? defaultRuntimeRoot(environment, uid),
+    stopTimeoutMs: stopTimeout(given(environment, 'DAEMONTAP_STOP_TIMEOUT')),
+    runtimeRoot: given(environment, 'DAEMONTAP_RUNTIME_DIR') ?? defaultRuntimeRoot(environment, uid),
   };
 }
 
+/** A variable that is set to nothing is not set. */
+function given(environment: Environment, name: string): string | undefined {
+  return environment[name] === '' ? undefined : environment[name];
+}
+
 function choose<T extends string>(environment: Environment, name: string, values: readonly [T, ...T[]]): T {
-  const given = environment[name];
-  if (given === undefined) return values[0];
-  const value = values.find((each) => each === given);
-  if (value === undefined) throw new SettingError(`unable to use ${name}=${given}: it must be ${list(values)}`);
+  const text = given(environment, name);
+  if (text === undefined) return values[0];
+  const value = values.find((each) => each === text);
+  if (value === undefined) throw new SettingError(`unable to use ${name}=${text}: it must be ${list(values)}`);
   return value;
 }
 
@@ -49,20 +54,20 @@ function list(values: readonly string[]): string {
   return `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
 }
 
-function stopTimeout(given: string | undefined): number | undefined {
-  if (given === undefined) return 30_000;
-  if (!/^\d{1,6}(\.\d{1,3})?$/.test(given)) {
+function stopTimeout(text: string | undefined): number | undefined {
+  if (text === undefined) return 30_000;
+  if (!/^\d{1,6}(\.\d{1,3})?$/.test(text)) {
     throw new SettingError(
-      `unable to use DAEMONTAP_STOP_TIMEOUT=${given}: it must be a number of seconds, or 0 for never`,
+      `unable to use DAEMONTAP_STOP_TIMEOUT=${text}: it must be a number of seconds, or 0 for never`,
     );
   }
-  const seconds = Number(given);
+  const seconds = Number(text);
   return seconds === 0 ? undefined : seconds * 1000;
 }
 
 /** /run is root's; a user's session has a place of its own; without either, one below /tmp that is checked for owner. */
 function defaultRuntimeRoot(environment: Environment, uid: number): string {
   if (uid === 0) return '/run/daemontap';
-  const session = environment['XDG_RUNTIME_DIR'];
-  return session === undefined || session === '' ? `/tmp/daemontap-${uid}` : `${session}/daemontap`;
+  const session = given(environment, 'XDG_RUNTIME_DIR');
+  return session === undefined ? `/tmp/daemontap-${uid}` : `${session}/daemontap`;
 }

@@ -2,29 +2,21 @@
  * What svscan and supervise have in common: gives the kernel the running system, with what the caller handed over
  * for the services, and sees to it that no error ends a supervisor that runs.
  */
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { reportLine } from '@daemontap/formats';
-import { KernelError, nodeClock, nodeFiles } from '@daemontap/kernel';
-import type { Kernel, KernelOptions, Plugin, SpawnPlan } from '@daemontap/kernel';
+import { KernelError } from '@daemontap/kernel';
+import type { Kernel, KernelOptions, Plugin } from '@daemontap/kernel';
 import {
   argumentBytes,
-  descriptorLimit,
   ignoreSignal,
   openLineOutput,
-  openProcesses,
-  openReadiness,
   raisePriority,
-  readInherited,
-  setDescriptorLimit,
   setProcessName,
-  signalBit,
   signalsIn,
-  tryLock,
 } from '@daemontap/posix';
 import type { Inherited, LineOutput } from '@daemontap/posix';
-import { daemontools } from '@daemontap/preset';
+import { daemontools, runningSystem } from '@daemontap/preset';
 import { readSettings, SettingError } from './settings.ts';
 import type { Settings } from './settings.ts';
 
@@ -42,39 +34,32 @@ export interface SupervisorProgram {
 
 const WRONG_USE = 100;
 const TEMPORARY = 111;
+const WRONG_USE_CODES: ReadonlySet<string> = new Set(['ROOT_DIRECTORY', 'PLUGIN_FAILED', 'PLUGIN_NAME_TAKEN']);
 const { SIGCHLD, SIGHUP } = constants.signals;
 
 /** Runs svscan or supervise until nothing is supervised any more. */
 export async function runSupervisor(program: SupervisorProgram): Promise<void> {
   const { fatal, warning, usage } = voice(program.name);
-  const words = argumentBytes();
-  const path = program.pathOf(words);
-  if (path === undefined) {
-    usage(program.usage);
-    process.exit(WRONG_USE);
-  }
   try {
+    const words = argumentBytes();
+    const path = program.pathOf(words);
+    if (path === undefined) {
+      usage(program.usage);
+      process.exit(WRONG_USE);
+    }
     const settings = readSettings(process.env, process.geteuid?.() ?? 0);
-    const inherited = readInherited();
+    const plugins = await pluginsFor(settings);
     // Whatever is wrong inside, services are worth more than a clean end of their supervisor.
     const survive = (cause: unknown): void => warning('unable to finish a step', cause);
+    const system = runningSystem(survive);
     raisePriority();
     setProcessName({ name: program.name, commandLine: [program.name, ...words.map(String)].join(' ') });
-    const kernel = program.supervise({
-      path,
-      plugins: await pluginsFor(settings),
-      ports: {
-        clock: nodeClock(),
-        files: nodeFiles({ tryLock }),
-        processes: openProcesses(survive),
-        readiness: openReadiness(survive),
-      },
-      basePlan: basePlanOf(inherited),
-      runtimeRoot: settings.runtimeRoot,
-      stopTimeoutMs: settings.stopTimeoutMs,
-    });
+    // Before anything is started: a signal between the two would end it and leave the service behind.
+    const signals = takeSignals({ inherited: system.inherited, stops: program.stops(settings) });
+    const { runtimeRoot, stopTimeoutMs } = settings;
+    const kernel = program.supervise({ ...system, path, plugins, runtimeRoot, stopTimeoutMs });
     process.on('uncaughtException', survive).on('unhandledRejection', survive);
-    takeSignals(kernel, { inherited, stops: program.stops(settings) });
+    signals.sendTo(kernel);
     await kernel.done;
     process.exit(0);
   } catch (error) {
@@ -106,7 +91,7 @@ function voice(name: string): {
 }
 
 function willNeverWork(error: unknown): boolean {
-  return error instanceof SettingError || (error instanceof KernelError && error.code === 'ROOT_DIRECTORY');
+  return error instanceof SettingError || (error instanceof KernelError && WRONG_USE_CODES.has(error.code));
 }
 
 /** pino is loaded only where it is wanted: it takes 7 MB. */
@@ -116,42 +101,28 @@ async function pluginsFor({ log }: Settings): Promise<readonly Plugin[]> {
   return daemontools({ log: logPino({ format: log, colours: log === 'pretty' && isatty(2) }) });
 }
 
-/** What every service starts with: all that the caller had, and nothing of ours. */
-function basePlanOf({ environment, descriptors, ignoredSignals, ...inherited }: Inherited): SpawnPlan {
-  return {
-    file: Buffer.from('./run'),
-    argv: [Buffer.from('./run')],
-    environment,
-    descriptors: descriptors.map((fd) => [fd, fd] as const),
-    ignoredSignals: ignoredSignals & ~signalBit(SIGCHLD),
-    blockedSignals: inherited.blockedSignals & ~signalBit(SIGCHLD),
-    descriptorLimit: { soft: inherited.descriptorLimit.soft, hard: makeRoomForDescriptors() },
-  };
-}
-
-/** A kernel takes four descriptors a service. Raises the limits where that is allowed and returns the hard one before. */
-function makeRoomForDescriptors(): bigint {
-  const { hard } = descriptorLimit();
-  const most = BigInt(readFileSync('/proc/sys/fs/nr_open', 'latin1').trim());
-  try {
-    if (most > hard) setDescriptorLimit({ soft: most, hard: most });
-  } catch {
-    setDescriptorLimit({ soft: hard, hard }); // not root: what there is must do
-  }
-  return hard;
-}
-
-function takeSignals(
-  kernel: Kernel,
-  { inherited, stops }: { readonly inherited: Inherited; readonly stops: boolean },
-): void {
+/** Takes the signals of a supervisor; they reach the kernel as soon as there is one. */
+function takeSignals({ inherited, stops }: { readonly inherited: Inherited; readonly stops: boolean }): {
+  sendTo(kernel: Kernel): void;
+} {
+  let kernel: Kernel | undefined;
+  let isStopDue = false;
   const ignored = signalsIn(inherited.ignoredSignals).filter((signal) => signal !== SIGHUP && signal !== SIGCHLD);
   // Node has forgotten what the caller ignored: a shell's background job is not to end at its terminal's Ctrl-C.
   for (const signal of ignored) ignoreSignal(signal);
-  process.on('SIGHUP', () => kernel.requestScan());
+  process.on('SIGHUP', () => kernel?.requestScan());
   process.on('SIGUSR1', () => {}); // else Node opens its debugger
-  if (!stops) return;
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    if (!ignored.includes(constants.signals[name])) process.on(name, () => kernel.stop());
+  for (const name of stops ? (['SIGTERM', 'SIGINT'] as const) : []) {
+    if (ignored.includes(constants.signals[name])) continue;
+    process.on(name, () => {
+      isStopDue = true;
+      kernel?.stop();
+    });
   }
+  return {
+    sendTo(made) {
+      kernel = made;
+      if (isStopDue) made.stop();
+    },
+  };
 }

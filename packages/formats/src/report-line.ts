@@ -18,7 +18,8 @@ export function reportLine({ program, level, message, cause }: ReportLine): stri
 /** daemontools' words for an error of the system, its own message and its cause's for any other. */
 export function reasonText(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
-  if ('errno' in cause && 'code' in cause) return errorText(cause);
+  const text = errorText(cause);
+  if (text !== 'unknown error') return text;
   // One message is one line, whatever a library puts into its own.
   const message = cause.message.replaceAll(/\s*\n\s*/g, ' ');
   return cause.cause === undefined ? message : `${message}: ${reasonText(cause.cause)}`;

@@ -65,7 +65,7 @@ export function superviseService(options: KernelOptions): Kernel {
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const label = labelOf(options.path);
     const directory = { label, role: 'service', hasLog: false, identity: held.identity, path: held.path } as const;
-    const sink = new ServiceSink(core.hooks);
+    const sink = new ServiceSink(core);
     const service = new Service({
       core,
       directory,
@@ -107,7 +107,8 @@ function createCore(
   const runtimePath = `${runtimeRoot}/${held.identity}`;
   let isMade = false;
   const runtimeDir = (): string => {
-    if (!isMade) for (const path of [runtimeRoot, runtimePath]) ports.files.makeRuntimeDir(path);
+    // Each time: whoever tidies up /tmp may have removed it.
+    for (const path of [runtimeRoot, runtimePath]) ports.files.makeRuntimeDir(path);
     isMade = true;
     return runtimePath;
   };

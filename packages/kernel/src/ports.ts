@@ -86,7 +86,7 @@ export interface Files {
   list(directory: HeldDirectory): Promise<readonly ScanEntry[]>;
   /** What a name inside is, symlinks followed. @throws when that cannot be told */
   kindOf(directory: HeldDirectory, name: string): 'nothing' | 'directory' | 'other';
-  /** True when the directory was removed; it is then nowhere, and only held. */
+  /** True when the directory was removed; it is then nowhere, and only held. It never throws. */
   isRemoved(directory: HeldDirectory): boolean;
   /**
    * When the directory, what lies in it, or its log/ last changed; wall clock. Where nothing was added to it or removed

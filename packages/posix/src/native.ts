@@ -35,9 +35,9 @@ function loadKoffi(): Koffi {
   const require = createRequire(import.meta.filename);
   let entry: string;
   try {
-    entry = require.resolve('koffi');
-  } catch {
     entry = createRequire(require.resolve('@daemontap/posix')).resolve('koffi');
+  } catch {
+    entry = require.resolve('koffi');
   }
   const native: { exports: unknown } = { exports: {} };
   try {

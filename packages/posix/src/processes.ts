@@ -54,14 +54,15 @@ export function openProcesses(onError: (error: unknown) => void): Processes {
       if (children.has(pid) && reap(pid)) continue;
       // Not ours: libuv's, or one that was there before us. libuv gets its chance; ours behind it are looked for by pid.
       for (const known of children.keys()) reap(known);
-      strangerTimer ??= setTimeout(() => {
-        strangerTimer = undefined;
-        reap(pid);
-        reapAll();
-      }, STRANGER_MS);
+      strangerTimer ??= setTimeout(reapStrangers, STRANGER_MS);
       strangerTimer.unref();
       return;
     }
+  };
+
+  const reapStrangers = (): void => {
+    strangerTimer = undefined;
+    for (let pid = nextEnded(); pid !== 0; pid = nextEnded()) reap(pid);
   };
 
   process.on('SIGCHLD', reapAll);

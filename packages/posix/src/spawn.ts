@@ -21,6 +21,8 @@ const cSetFlags = declare('int posix_spawnattr_setflags(void *attributes, int16_
 const cSetDefault = declare('int posix_spawnattr_setsigdefault(void *attributes, void *signals)');
 const cSetMask = declare('int posix_spawnattr_setsigmask(void *attributes, void *signals)');
 const cFcntl = declare('int fcntl(int fd, int command, int argument)');
+/** Signals 32 and 33, which the C library keeps for itself: a program cannot set them. */
+const OF_THE_LIBRARY = 3n << 31n;
 const F_SETFD = 2;
 const EBADF = 9;
 const EINVAL = 22;
@@ -64,7 +66,9 @@ export function spawn(request: SpawnRequest): number {
   const call = (actions: Uint8Array): number => cSpawn(pid, file, actions, attributes, argv.array, environment.array);
   const failure = withActions(request, (actions) =>
     // The limits come down around the call alone: file actions are checked against them when they are added.
-    withLimit(request.descriptorLimit, () => whileIgnoring(signalsIn(request.ignoredSignals), () => call(actions))),
+    withLimit(request.descriptorLimit, () =>
+      whileIgnoring(signalsIn(request.ignoredSignals & ~OF_THE_LIBRARY), () => call(actions)),
+    ),
   );
   if (failure !== 0) throw systemError(failure, 'posix_spawn', request.file.toString());
   return pid[0] ?? 0;

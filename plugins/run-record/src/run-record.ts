@@ -97,17 +97,17 @@ class RecordFile {
     try {
       tryLock(this.#fd);
       ftruncateSync(this.#fd); // left by a kernel of the same pid
+      const header: RecordFileHeader = {
+        version: 1,
+        kernelPid: process.pid,
+        bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(),
+        pidNamespace: readlinkSync('/proc/self/ns/pid'),
+      };
+      this.#writeLine(0, JSON.stringify(header));
     } catch (error) {
       closeSync(this.#fd);
       throw error;
     }
-    const header: RecordFileHeader = {
-      version: 1,
-      kernelPid: process.pid,
-      bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(),
-      pidNamespace: readlinkSync('/proc/self/ns/pid'),
-    };
-    this.#writeLine(0, JSON.stringify(header));
   }
 
   get isEmpty(): boolean {
@@ -150,7 +150,8 @@ class RecordFile {
     const line = Buffer.alloc(RECORD_SIZE, ' ');
     line.write(text);
     line[RECORD_SIZE - 1] = 0x0a;
-    writeSync(this.#fd, line, 0, RECORD_SIZE, index * RECORD_SIZE);
+    const written = writeSync(this.#fd, line, 0, RECORD_SIZE, index * RECORD_SIZE);
+    if (written < RECORD_SIZE) throw new Error('partial write');
   }
 }
 

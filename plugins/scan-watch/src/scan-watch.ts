@@ -11,10 +11,13 @@ export function scanWatch(): Plugin {
         // Everything below is ignored and the raw events are taken: 13 MB less than chokidar's own view of the tree.
         const watcher = watch(path, { ignored: (place) => place !== path, ignoreInitial: true });
         let isComplaining = false;
-        watcher.on('raw', requestScan).on('error', (cause) => {
-          if (!isComplaining) log.warning('unable to watch the scan directory', { cause });
-          isComplaining = true;
-        });
+        // A name that comes or goes; a file that is written to, svscan's own log perhaps, is no reason to look.
+        watcher
+          .on('raw', (event) => event === 'rename' && requestScan())
+          .on('error', (cause) => {
+            if (!isComplaining) log.warning('unable to watch the scan directory', { cause });
+            isComplaining = true;
+          });
         opened({ close: () => void watcher.close().catch(() => {}) });
       });
     },

@@ -99,7 +99,8 @@ const REMOVED = Buffer.from(' (deleted)');
 
 /** The kernel says so behind the name; the count of links does not tell on every file system. */
 function isRemoved({ path, identity }: HeldDirectory): boolean {
-  const name = readlinkSync(path, { encoding: 'buffer' });
+  const name = quietly(() => readlinkSync(path, { encoding: 'buffer' }));
+  if (name === undefined) return false; // too long a name, at the least: it has one
   if (!name.subarray(-REMOVED.length).equals(REMOVED)) return false;
   // It may really be called so.
   const stats = quietly(() => statSync(name, { bigint: true }));
@@ -162,12 +163,12 @@ async function list(directory: HeldDirectory): Promise<readonly ScanEntry[]> {
   for (const name of names) {
     const before = last.looks.get(name);
     // A thousand looks through the thread pool cost 20 ms, without it 2: for directories that were here before.
-    if (last.isLocal && before?.device === last.device) looks.set(name, lookNow(directory, name, before));
+    if (last.isLocal && before?.device === last.device) note(looks, name, lookNow(directory, name, before));
     else slow.push(name);
   }
   const waiting = slow.values();
   const look = async (): Promise<void> => {
-    for (const name of waiting) looks.set(name, await lookLater(directory, name));
+    for (const name of waiting) note(looks, name, await lookLater(directory, name));
   };
   await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look));
   listings.set(directory, { ...last, looks });
@@ -178,7 +179,7 @@ function firstListing({ fd, path }: HeldDirectory): Listing {
   return { device: fstatSync(fd).dev, isLocal: !REMOTE.has(statfsSync(path, { bigint: true }).type), looks: new Map() };
 }
 
-function lookNow(directory: HeldDirectory, name: string, before: Look): Look {
+function lookNow(directory: HeldDirectory, name: string, before: Look): Look | undefined {
   const bytes = Buffer.from(name, 'latin1');
   const place = inside(directory, bytes);
   try {
@@ -187,15 +188,15 @@ function lookNow(directory: HeldDirectory, name: string, before: Look): Look {
     // Again, in numbers of 64 bits: a JavaScript number may not hold an inode's.
     return lookOf(bytes, statSync(place, { bigint: true }));
   } catch (cause) {
-    return failedLook(bytes, cause);
+    return failedLook(directory, bytes, cause);
   }
 }
 
-function lookLater(directory: HeldDirectory, name: string): Promise<Look> {
+function lookLater(directory: HeldDirectory, name: string): Promise<Look | undefined> {
   const bytes = Buffer.from(name, 'latin1');
   return new Promise((resolve) => {
     stat(inside(directory, bytes), { bigint: true }, (cause, stats) => {
-      resolve(cause === null ? lookOf(bytes, stats) : failedLook(bytes, cause));
+      resolve(cause === null ? lookOf(bytes, stats) : failedLook(directory, bytes, cause));
     });
   });
 }
@@ -217,7 +218,14 @@ function lookOf(name: Buffer, stats: BigIntStats): Look {
   };
 }
 
-function failedLook(name: Buffer, cause: unknown): Look {
+/** What was removed since its name was read is not there. */
+function note(looks: Map<string, Look>, name: string, look: Look | undefined): void {
+  if (look !== undefined) looks.set(name, look);
+}
+
+function failedLook(directory: HeldDirectory, name: Buffer, cause: unknown): Look | undefined {
+  const isGone = quietly(() => lstatSync(inside(directory, name), NO_THROW) === undefined);
+  if (isGone === true) return undefined;
   return { entry: { name, found: { type: 'failed', cause } }, device: undefined, inode: 0, changedAtMs: 0 };
 }
 

@@ -99,7 +99,7 @@ function telling({ tap, plugin, hook, log }: Guarded & { readonly log: Logger })
     try {
       const result = tap(...args);
       // An async function type-checks as a tap; its rejection would end the process.
-      if (result instanceof Promise) result.catch(failed);
+      if (isThenable(result)) Promise.resolve(result).catch(failed);
     } catch (cause) {
       failed(cause);
     }
@@ -108,12 +108,13 @@ function telling({ tap, plugin, hook, log }: Guarded & { readonly log: Logger })
 
 function asking({ tap, plugin, hook, clock }: Guarded & { readonly clock: Clock }): Tap {
   return (...args) => {
-    const answer = attempt({ tap, plugin, hook }, args);
-    if (!(answer instanceof Promise)) return answer;
+    const given = attempt({ tap, plugin, hook }, args);
+    if (!isThenable(given)) return given;
+    const answer = Promise.resolve(given);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const deadline = clock.wakeAt(clock.monotonicNs() + ANSWER_DEADLINE_NS, () => {
       reject(new KernelError('PLUGIN_SILENT', `plugin ${plugin} has not answered ${hook} for 10 seconds`));
-      answer.then(closeUnwanted, () => {});
+      answer.then(closeUnwanted).catch(() => {}); // it has been reported as silent
     });
     answer.then(resolve, (cause: unknown) => reject(named({ plugin, hook }, cause))).finally(() => deadline.close());
     return promise;
@@ -124,8 +125,8 @@ function asking({ tap, plugin, hook, clock }: Guarded & { readonly clock: Clock 
 function askingAtOnce({ tap, plugin, hook, log }: Guarded & { readonly log: Logger }): Tap {
   return (...args) => {
     const answer = attempt({ tap, plugin, hook }, args);
-    if (!(answer instanceof Promise)) return answer;
-    answer.catch((error: unknown) => {
+    if (!isThenable(answer)) return answer;
+    Promise.resolve(answer).catch((error: unknown) => {
       const { message, cause } = named({ plugin, hook }, error);
       log.warning(message, { cause });
     });
@@ -145,6 +146,11 @@ function attempt({ tap, plugin, hook }: Guarded, args: unknown[]): unknown {
 function named({ plugin, hook }: Omit<Guarded, 'tap'>, cause: unknown): KernelError {
   if (cause instanceof KernelError) return cause;
   return new KernelError('PLUGIN_FAILED', `plugin ${plugin} failed in ${hook}`, { cause });
+}
+
+/** A promise of any kind: not every library uses the language's own. */
+function isThenable(answer: unknown): answer is PromiseLike<unknown> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function';
 }
 
 /** An answer that came too late may be something open. */

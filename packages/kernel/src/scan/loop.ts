@@ -2,8 +2,9 @@
  * The scan loop: looks at the scan directory every five seconds, and sooner when asked, and keeps one pair of
  * services for each directory in it. Looking may take long; nothing but the next look waits for it.
  */
+import { closeAll } from '../close-all.ts';
 import type { Core } from '../core.ts';
-import { KernelError } from '../errors.ts';
+import { KernelError, systemCode } from '../errors.ts';
 import type { Closeable, HeldDirectory, ScanEntry } from '../ports.ts';
 import { compareScan } from './compare.ts';
 import type { ScanStep } from './compare.ts';
@@ -28,6 +29,7 @@ export class ScanLoop {
   readonly #done = Promise.withResolvers<void>();
   readonly #room: DescriptorRoom;
   #timer: Closeable | undefined;
+  readonly #complaints = new Set<string>();
   #isLooking = false;
   #isAskedAgain = false;
   #isHurried = false;
@@ -50,7 +52,10 @@ export class ScanLoop {
       this.#core.hooks.watchScanDirectory.call({
         path: this.#held.path,
         requestScan: () => this.requestScan(),
-        opened: (watcher) => this.#watchers.push(watcher),
+        opened: (watcher) => {
+          if (this.#isStopping) watcher.close();
+          else this.#watchers.push(watcher);
+        },
       });
     } catch (error) {
       // The timed scan goes on without.
@@ -72,7 +77,7 @@ export class ScanLoop {
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.#timer?.close();
-    for (const watcher of this.#watchers) watcher.close();
+    closeAll(this.#watchers, (cause) => this.#complain('unable to stop watching the scan directory', cause));
     for (const { pair } of this.#pairs.values()) pair.stop({ kills: true });
     this.#finish();
   }
@@ -82,6 +87,7 @@ export class ScanLoop {
     this.#timer?.close();
     this.#isHurried = pauseNs < SCAN_EVERY_NS;
     this.#timer = clock.wakeAt(clock.monotonicNs() + pauseNs, () => {
+      if (!this.#isHurried) this.#complaints.clear();
       this.#look().catch((cause: unknown) => this.#complain('unable to scan', cause));
     });
   }
@@ -112,6 +118,7 @@ export class ScanLoop {
       try {
         this.#carryOut(step, lookedAtNs);
       } catch (error) {
+        if (step.type === 'begin' && systemCode(error) === 'ENOENT') continue; // removed since the look
         const cause = error instanceof KernelError ? error.cause : error;
         const label = 'name' in step ? labelOf(step.name) : 'a service';
         this.#complain(error instanceof KernelError ? error.message : `unable to supervise ${label}`, cause);
@@ -208,7 +215,11 @@ export class ScanLoop {
     return new Promise((resolve) => clock.wakeAt(clock.monotonicNs(), resolve));
   }
 
+  /** Says it, once between two timed scans: what hurries the others may be the line itself, in a file that is here. */
   #complain(message: string, cause: unknown): void {
+    const key = `${message}: ${String(cause)}`;
+    if (this.#complaints.has(key)) return;
+    this.#complaints.add(key);
     this.#core.log.warning(message, { cause });
   }
 }

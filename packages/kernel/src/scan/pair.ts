@@ -59,7 +59,7 @@ export class ServicePair {
     this.held = held;
     this.#name = name;
     this.#onEnd = onEnd;
-    this.#sink = new ServiceSink(core.hooks);
+    this.#sink = new ServiceSink(core);
     this.#endedAtNs = core.ports.clock.monotonicNs();
   }
 

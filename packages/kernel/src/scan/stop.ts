@@ -60,6 +60,7 @@ export class OrderlyStop {
     const isAtRest = state.phase === 'down' && state.startAtNs === undefined;
     if (state.phase === 'up' || isAtRest) {
       this.#sink.end(); // not before: what is in the pipe needs a reader
+      if (state.phase === 'up' && state.paused) log.command('c');
       if (isAtRest || !state.leaving) log.command('x');
     } else if (state.want !== 'once') log.command('o');
   }
@@ -68,10 +69,12 @@ export class OrderlyStop {
     const { ports, log, stopTimeoutNs } = this.#core;
     if (!this.#kills || stopTimeoutNs === undefined || next === undefined) return;
     this.#deadline = ports.clock.wakeAt(ports.clock.monotonicNs() + stopTimeoutNs, () => {
-      const seconds = Number(stopTimeoutNs) / 1e9;
-      const what = next === 'k' ? 'killing it' : 'stopping it';
-      log.warning(`${service.directory.label} has not ended for ${seconds} seconds: ${what}`);
-      service.command(next);
+      // Without a process it waits for a plugin's answer, which has a deadline of its own.
+      if (service.state.phase === 'up') {
+        const what = next === 'k' ? 'killing it' : 'stopping it';
+        log.warning(`${service.directory.label} has not ended for ${Number(stopTimeoutNs) / 1e9} seconds: ${what}`);
+        service.command(next);
+      }
       this.#setDeadline(service, later);
     });
   }

@@ -5,6 +5,7 @@
 import type { Core } from '../core.ts';
 import { KernelError, systemCode } from '../errors.ts';
 import type { LogSink, ServiceDirectory, ServiceStatus } from '../hooks.ts';
+import { closeAll } from '../close-all.ts';
 import { ask } from '../plugin/ask.ts';
 import type { Answer } from '../plugin/ask.ts';
 import type { Closeable, HeldDirectory, ProcessEnd, SpawnPlan } from '../ports.ts';
@@ -220,15 +221,15 @@ export class Service {
   /** Asks the plugins. Where all of them answer at once, and they do in the preset, the start is not put off. */
   #prepare(): void {
     const { ports, hooks, log, basePlan } = this.#core;
-    if (ports.files.isRemoved(this.#held)) {
-      log.warning(`${this.directory.label} was removed: it is no longer supervised`, { service: this.directory });
-      this.dispatch({ type: 'leave' });
-    }
     const prepared = (plan: SpawnPlan, sink: LogSink | undefined): void => {
       this.#plan = { plan, sink };
       this.dispatch({ type: 'prepared', atNs: ports.clock.monotonicNs() });
     };
     try {
+      if (ports.files.isRemoved(this.#held)) {
+        log.warning(`${this.directory.label} was removed: it is no longer supervised`, { service: this.directory });
+        this.dispatch({ type: 'leave' });
+      }
       const sink = this.#options.sink();
       const plan = ask<SpawnPlan>((done) => hooks.prepareSpawn.callAsync(basePlan, this.directory, done));
       if (!(sink instanceof Promise) && !(plan instanceof Promise)) prepared(plan, sink);
@@ -288,13 +289,9 @@ export class Service {
   #close(): void {
     this.#timer?.close();
     this.#settling?.close();
-    for (const each of this.#opened.toReversed()) {
-      try {
-        each.close();
-      } catch (cause) {
-        this.#core.log.warning(`unable to close ${this.directory.label}`, this.#about(cause));
-      }
-    }
+    closeAll(this.#opened, (cause) => {
+      this.#core.log.warning(`unable to close ${this.directory.label}`, this.#about(cause));
+    });
     this.#opened.length = 0;
   }
 

@@ -1,4 +1,6 @@
 /** The log sink of one service: asked for at the first start, kept for all others, closed with the service. */
+import { attempt, closeAll } from '../close-all.ts';
+import type { Core } from '../core.ts';
 import type { KernelHooks, LogSink, ServiceDirectory } from '../hooks.ts';
 import { ask } from '../plugin/ask.ts';
 import type { Answer } from '../plugin/ask.ts';
@@ -6,13 +8,15 @@ import type { Answer } from '../plugin/ask.ts';
 /** Asks for a sink once, and again where that failed. */
 export class ServiceSink {
   readonly #hooks: KernelHooks;
+  readonly #complain: (cause: unknown) => void;
   readonly #opened: LogSink[] = [];
   #answer: { readonly given: Answer<LogSink | undefined> } | undefined;
   #isEnded = false;
   #isClosed = false;
 
-  constructor(hooks: KernelHooks) {
+  constructor({ hooks, log }: Pick<Core, 'hooks' | 'log'>) {
     this.#hooks = hooks;
+    this.#complain = (cause) => log.warning('unable to close a log sink', { cause });
   }
 
   /** The sink of a service. A failure is not kept: the next start asks again. */
@@ -41,17 +45,17 @@ export class ServiceSink {
   end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    for (const sink of this.#opened) sink.end();
+    for (const sink of this.#opened) attempt(() => sink.end(), this.#complain);
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const sink of this.#opened) sink.close();
+    closeAll(this.#opened, this.#complain);
   }
 
   #keep(sink: LogSink | undefined): LogSink | undefined {
     if (sink === undefined) return undefined;
-    if (this.#isClosed) sink.close();
+    if (this.#isClosed) closeAll([sink], this.#complain);
     else this.#opened.push(sink);
     return sink;
   }
