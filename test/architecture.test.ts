@@ -1,8 +1,10 @@
 /** Which way imports point, what a package is made of, and what lies where: section 2 of the house style, asserted. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { createHooks } from '../packages/kernel/src/hooks.ts';
 
 const rootDir = resolve(import.meta.dirname, '..');
 
@@ -171,9 +173,56 @@ test('at the top there is what belongs there, and nothing else', () => {
     'test',
     'tsconfig.json',
   ];
-  const visible = readdirSync(rootDir).filter((name) => !name.startsWith('.') && name !== 'node_modules');
-  expect(visible.toSorted()).toEqual(allowed);
+  // What git has, and not what lies there: an editor's or a test run's leavings are nobody's business.
+  const tracked = execFileSync('git', ['ls-files', '-z'], { cwd: rootDir, encoding: 'utf8' }).split('\0');
+  const top = new Set(tracked.map((path) => path.split('/')[0] ?? '').filter((name) => !/^(\.|$)/.test(name)));
+  expect([...top].toSorted()).toEqual(allowed);
 });
+
+describe('the documents', () => {
+  const kernelDir = packageCalled('kernel').dir;
+
+  test('docs/errors.md lists exactly the codes of KernelErrorCode', () => {
+    const [, union = ''] = /KernelErrorCode =([^;]+);/.exec(readText(join(kernelDir, 'src/errors.ts'))) ?? [];
+    const codes = matches(union, /'(\w+)'/g);
+    expect(codes).not.toEqual([]);
+    expect(firstColumn('docs/errors.md').toSorted()).toEqual(codes.toSorted());
+  });
+
+  test('docs/hooks.md lists exactly the hooks of KernelHooks, which createHooks makes', () => {
+    const text = readText(join(kernelDir, 'src/hooks.ts'));
+    const [, body = ''] = /interface KernelHooks \{\n([^}]+)\n\}/.exec(text) ?? [];
+    const declared = matches(body, /^ {2}readonly (\w+):/gm).toSorted();
+    expect(declared).not.toEqual([]);
+    expect(Object.keys(createHooks()).toSorted()).toEqual(declared);
+    expect(firstColumn('docs/hooks.md').toSorted()).toEqual(declared);
+  });
+
+  test('README.md says how to start and how to test, and CI does the latter', () => {
+    const readme = readText(join(rootDir, 'README.md'));
+    for (const line of ['npm ci && npm start', 'npm ci && npm test']) expect(readme.split('\n')).toContain(line);
+    const steps = readText(join(rootDir, '.ci/run'))
+      .split('\n')
+      .filter((line) => line.startsWith('npm '));
+    expect(steps).toEqual(['npm ci', 'npm test']);
+  });
+
+  test('docs/compatibility.md names tests that exist', () => {
+    const named = matches(readText(join(rootDir, 'docs/compatibility.md')), /\b((?:e2e|differential)\/[a-z][a-z-]*)/g);
+    expect(named).not.toEqual([]);
+    expect([...new Set(named)].filter((name) => !existsSync(join(rootDir, 'test', `${name}.test.ts`)))).toEqual([]);
+  });
+});
+
+/** The first group of each match. */
+function matches(text: string, pattern: RegExp): readonly string[] {
+  return [...text.matchAll(pattern)].map(([, group = '']) => group);
+}
+
+/** The code words that begin the rows of a document's tables. */
+function firstColumn(path: string): readonly string[] {
+  return matches(readText(join(rootDir, path)), /^\| `(\w+)` \|/gm);
+}
 
 function packageCalled(name: string): (typeof packages)[number] {
   const found = packages.find(({ folder }) => folder === name);

@@ -39,9 +39,9 @@ export interface Kernel {
  * Supervises every service of a scan directory until it is stopped.
  * @throws `NO_DIRECTORY`, `ROOT_DIRECTORY`, `PLUGIN_FAILED`, `PLUGIN_NAME_TAKEN`
  * @example
- * const kernel = superviseScanDirectory({ path: Buffer.from('/service'), plugins: daemontools(), ...systemOptions() });
+ * const kernel = superviseScanDirectory({ ...system, path: Buffer.from('/service'), plugins: daemontools(), … });
  * process.on('SIGTERM', () => kernel.stop());
- * await kernel.done;
+ * await kernel.done; // `runningSystem` of @daemontap/preset makes the system
  */
 export function superviseScanDirectory(options: KernelOptions): Kernel {
   return holding(options, (held) => {

@@ -16,7 +16,7 @@ export interface DaemontoolsOptions {
 /**
  * The plugins that make a kernel daemontools.
  * @example
- * superviseScanDirectory({ path: Buffer.from('/service'), plugins: daemontools(), …
+ * const plugins = [...daemontools(), myPlugin()];
  */
 export function daemontools({ log = logStderr() }: DaemontoolsOptions = {}): readonly Plugin[] {
   return [log, statusFile(), controlFifo(), logPipe(), runRecord(), scanWatch()];
