@@ -7,29 +7,39 @@ import { cpSync, mkdtempSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
+const TEMPORARY = 111;
 const packageDir = dirname(dirname(import.meta.filename));
 
 /** Runs until svscan ends, and resolves with its exit code. */
 export async function demo(own: string | undefined): Promise<number> {
   const scanDir = own ?? sample();
   say(introduction(scanDir, own === undefined));
+  let isStopping = false;
   // In a session of its own: Ctrl-C would go to all of the terminal's processes, and svscan is to stop them in order.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => svscan.kill('SIGTERM'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      isStopping = true;
+      svscan.kill('SIGTERM');
+    });
+  }
   const svscan = spawn(join(packageDir, 'bin/svscan'), [scanDir], {
     stdio: 'inherit',
     detached: true,
     env: { ...process.env, DAEMONTAP_LOG: 'pretty' },
   });
-  const code = await new Promise<number>((resolve) => {
-    svscan.on('error', (error) => {
-      say(`unable to run svscan: ${error.message}\n`);
-      resolve(111);
+  const outcome = await new Promise<{ readonly code: number; readonly reason?: string }>((resolve) => {
+    svscan.on('error', ({ message }) => resolve({ code: TEMPORARY, reason: `unable to run svscan: ${message}` }));
+    svscan.on('exit', (code, signal) => {
+      if (code !== null) resolve({ code });
+      // Told to stop before it had started anything.
+      else if (isStopping && signal === 'SIGTERM') resolve({ code: 0 });
+      else resolve({ code: TEMPORARY, reason: `svscan was ended by ${signal}; its services in ${scanDir} run on` });
     });
-    svscan.on('exit', (exitCode) => resolve(exitCode ?? 111));
   });
-  if (own === undefined) rmSync(scanDir, { recursive: true, force: true });
-  say(code === 0 ? 'All services have ended.\n' : '');
-  return code;
+  if (outcome.reason !== undefined) say(`${outcome.reason}\n`);
+  else if (own === undefined) rmSync(scanDir, { recursive: true, force: true });
+  if (outcome.code === 0) say('All services have ended.\n');
+  return outcome.code;
 }
 
 function sample(): string {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -66,6 +66,24 @@ test('what happens below asks for nothing', async () => {
   for (let index = 0; index < 10; index++) writeFileSync(join(dir, 'a', `file${index}`), '');
   await sleep(200);
   expect(requests).toBe(before);
+});
+
+test('a file in the scan directory that is written to asks for nothing, a new one does', async () => {
+  const file = join(dir, 'errors.log');
+  writeFileSync(file, '');
+  watch();
+  await requested((attempt) => mkdirSync(join(dir, `a${attempt}`)));
+  await sleep(200);
+  const before = requests;
+  for (let index = 0; index < 10; index++) {
+    appendFileSync(file, `line ${index}\n`);
+    writeFileSync(join(dir, 'errors.log'), ''); // emptied in its place, as a rotated log
+    await sleep(20);
+  }
+  await sleep(200);
+  expect(requests).toBe(before);
+  await requested((attempt) => writeFileSync(join(dir, `new${attempt}`), ''));
+  expect(requests).toBeGreaterThan(before);
 });
 
 test('closed, it asks for nothing any more, and closing it again is harmless', async () => {

@@ -15,11 +15,18 @@ export function scanWatch(): Plugin {
         watcher
           .on('raw', (event) => event === 'rename' && requestScan())
           .on('error', (cause) => {
-            if (!isComplaining) log.warning('unable to watch the scan directory', { cause });
+            if (!isComplaining) log.warning(`unable to watch the scan directory${hint(cause)}`, { cause });
             isComplaining = true;
           });
         opened({ close: () => void watcher.close().catch(() => {}) });
       });
     },
   };
+}
+
+/** Of what the system has run out: its words would be those for descriptors and disks. */
+function hint(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'EMFILE') return ' (fs.inotify.max_user_instances is used up)';
+  return code === 'ENOSPC' ? ' (fs.inotify.max_user_watches is used up)' : '';
 }
