@@ -1,4 +1,5 @@
 /** svc, ours and djb's: transcripts T25 to T28 and sections 1.4 and 5 of the behaviour reference. */
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -15,6 +16,9 @@ import { until } from '../e2e/support/until.ts';
 const USAGE =
   'svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill\n';
 const silent = { code: 0, signal: undefined, stdout: '', stderr: '' };
+
+const canTrace = spawnSync('/usr/bin/strace', ['-qq', '/bin/true']).status === 0;
+if (!canTrace) console.log('skipped: how many writes a message is; it needs strace, and the right to trace');
 
 describe.each(implementations)('svc ($name)', (implementation) => {
   const svc = (words: readonly Argument[], cwd = '/'): Promise<Outcome> =>
@@ -43,6 +47,23 @@ describe.each(implementations)('svc ($name)', (implementation) => {
       stderr: `svc: illegal option -- ${letter}\n${USAGE}`,
     });
     expect(control.read()).toBe('');
+  });
+
+  test.runIf(canTrace)('a message of more than 256 bytes is several writes in C, and one in ours', async () => {
+    await using here = temporaryDirectory();
+    const name = `${'./'.repeat(300)}nonexist`;
+    const trace = here.join('trace');
+    const strace = ['/usr/bin/strace', '-f', '-qq', '-e', 'trace=write', '-s', '2000', '-o', trace];
+    const { stderr, code } = await run([...strace, implementation.path('svc'), '-u', name]);
+    expect([code, stderr]).toEqual([0, `svc: warning: unable to chdir to ${name}: file does not exist\n`]);
+    const writes = [...readFileSync(trace, 'latin1').matchAll(/\bwrite\(2, .*\) += (\d+)$/gm)].map(([, size]) =>
+      Number(size),
+    );
+    expect(writes.reduce((sum, size) => sum + size, 0)).toBe(stderr.length);
+    if (implementation.name === 'daemontap') expect(writes).toHaveLength(1);
+    else {
+      expect(writes.length).toBeGreaterThan(1);
+    }
   });
 
   test('the complaint names the program as it was called', async () => {

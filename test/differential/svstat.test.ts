@@ -56,6 +56,24 @@ a/: unable to open supervise/ok: file does not exist
     });
   });
 
+  test('a record that cannot be read: the C program shows the one before it, or zeros, ours says why', async () => {
+    await using here = temporaryDirectory();
+    const good = fromHex('400000ff02ceb202db395c0001000000' + '0075');
+    using _ = heldFifo(here.join('good/supervise/ok'));
+    using __ = heldFifo(here.join('bad/supervise/ok'));
+    writeFileSync(here.join('good/supervise/status'), good);
+    mkdirSync(here.join('bad/supervise/status'));
+    for (const words of [['bad'], ['good', 'bad']]) {
+      const { stdout, ...rest } = await svstat(words, here.path);
+      expect(rest).toEqual({ code: 0, signal: undefined, stderr: '' });
+      const line = stdout.split('\n').at(-2);
+      if (implementation.name === 'daemontap')
+        expect(line).toBe('bad: unable to read supervise/status: is a directory');
+      else if (words.length === 2) expect(line).toBe('bad: up (pid 1) 0 seconds');
+      else expect(line).toMatch(/^bad: down 461168602\d{10} seconds, normally up$/);
+    }
+  });
+
   test('a record that is missing or too short is told', async () => {
     await using here = temporaryDirectory();
     using _ = heldFifo(here.join('x/supervise/ok'));

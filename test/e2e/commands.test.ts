@@ -471,6 +471,41 @@ describe.concurrent('where daemontap departs', () => {
     expect(supervise.pids()).toEqual([]);
   });
 
+  test('HUP changes nothing about supervise and its service: a closed terminal ends neither', async () => {
+    await using here = temporaryDirectory();
+    here.makeService('a', logsSignals());
+    await using supervise = start([ours.server.path('supervise'), 'a'], { cwd: here.path });
+    await until(() => linesOf(here.join('a/events')).includes('start'), { describe: 'it runs' });
+    const pid = await until(() => readRecord(here.join('a'))?.pid || undefined, { describe: 'its status says so' });
+    for (let count = 0; count < 3; count++) process.kill(supervise.pid, 'SIGHUP');
+    await clientsIn(ours.client, here.path).svc('-a', 'a');
+    await until(() => linesOf(here.join('a/events')).includes('ALRM'), { describe: 'commands reach the service' });
+    expect(linesOf(here.join('a/events'))).toEqual(['start', 'ALRM']);
+    expect(readRecord(here.join('a'))).toMatchObject({ pid, want: 'up' });
+    process.kill(supervise.pid, 'SIGTERM');
+    expect(await supervise.exit).toEqual({ code: 0, signal: undefined });
+    expect(supervise.stderr()).toBe('');
+  });
+
+  const asRoot = test.runIf(process.getuid?.() === 0);
+
+  asRoot.each([
+    ['of its own accord goes before its services', [], [-10, 0, 0]],
+    ['by nice -n 1 has, and gives, what it was given', ['/usr/bin/nice', '-n', '1'], [1, 1, 1]],
+  ] as const)('svscan, started as root %s', async (_, through, expected) => {
+    await using scan = scanDirectory(ours, {
+      through,
+      prepare({ make }) {
+        make('a');
+        make('a/log', 'exec cat >/dev/null');
+      },
+    });
+    const pids = [scan.svscan.pid, await scan.up('a'), await scan.up('a/log')];
+    expect(pids.map(niceOf)).toEqual(expected);
+    process.kill(pids[1] ?? 0, 'SIGKILL');
+    expect(niceOf(await scan.up('a', pids[1]))).toBe(expected[1]);
+  });
+
   test('a `d` is never followed by one more start, and `x` with a restart pending leaves at once', async () => {
     await using here = temporaryDirectory();
     here.makeService('a', endsAtOnce);
@@ -517,4 +552,9 @@ function modesOf(directory: string): readonly string[] {
     mode(directory),
     ...files.map((name) => `${name} ${mode(`${directory}/${name}`)}${size(`${directory}/${name}`)}`),
   ];
+}
+
+function niceOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
 }

@@ -138,6 +138,20 @@ describe.each(['svc', 'supervise'])('%s', (name) => {
     );
     symlinkSync(ownNode, join(toolDir, 'node'));
     expect((await withPath(toolDir)).code).toBe(0);
+    // However it is called: Node would look for a package of the name of a path that begins with none of / and ./ .
+    const modulesDir = here.join('app/node_modules');
+    here.makeDirectory('else where/deep');
+    for (const [cwd, called] of [
+      [here.path, `app/node_modules/.bin/${name}`],
+      [here.join('app'), `./node_modules/.bin/${name}`],
+      [here.join('else where/deep'), `../../app/node_modules/.bin/${name}`],
+      [modulesDir, `@daemontap/cli/bin/${name}`],
+      [join(modulesDir, '@daemontap'), `cli/bin/${name}`],
+      [join(modulesDir, '@daemontap/cli/bin'), `./${name}`],
+    ] as const) {
+      const outcome = await report([called, 'a b'], { cwd, env: { PATH: toolDir } });
+      expect(outcome).toMatchObject({ words: ['a b'], program: called });
+    }
   });
 });
 

@@ -54,7 +54,8 @@ export function openProcesses(onError: (error: unknown) => void): Processes {
       if (children.has(pid) && reap(pid)) continue;
       // Not ours: libuv's, or one that was there before us. libuv gets its chance; ours behind it are looked for by pid.
       for (const known of children.keys()) reap(known);
-      strangerTimer ??= setTimeout(reapStrangers, STRANGER_MS);
+      // After libuv's turn: a child of child_process that ended just now is told of first.
+      strangerTimer ??= setTimeout(() => setImmediate(reapStrangers), STRANGER_MS);
       strangerTimer.unref();
       return;
     }

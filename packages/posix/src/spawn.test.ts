@@ -1,11 +1,22 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants as os, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openProcesses } from './processes.ts';
 import type { ProcessEnd, Processes } from './processes.ts';
 import { descriptorLimit } from './limits.ts';
+import { declare } from './native.ts';
 import { signalBit } from './signals.ts';
 import type { SpawnRequest } from './spawn.ts';
 
@@ -59,6 +70,14 @@ const codeOf = (body: () => unknown): unknown => {
     return body();
   } catch (error) {
     return error instanceof Error && 'code' in error ? error.code : error;
+  }
+};
+const isOurZombie = (statPath: string): boolean => {
+  try {
+    const stat = readFileSync(statPath, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith(`Z ${process.pid} `);
+  } catch {
+    return false; // ended meanwhile
   }
 };
 const start = (spawnRequest: SpawnRequest): unknown => codeOf(() => processes.spawn(spawnRequest, () => {}));
@@ -161,6 +180,13 @@ describe('what is started gets what was asked for', () => {
     expect(lines).toEqual({ SigBlk: signalBit(SIGUSR1), SigIgn: signalBit(SIGHUP) | signalBit(SIGINT) });
   });
 
+  test('signals that belong to the C library are left out: a caller may have had them ignored', async () => {
+    const { SIGHUP } = os.signals;
+    const ofTheLibrary = signalBit(32) | signalBit(33);
+    const lines = await signalLines(request('/bin/grep', { ignoredSignals: ofTheLibrary | signalBit(SIGHUP) }));
+    expect(lines.SigIgn & ~ofTheLibrary).toBe(signalBit(SIGHUP));
+  });
+
   test('and this process goes on handling a signal that the new one ignores', async () => {
     const heard = new Promise((resolve) => void process.once('SIGUSR2', resolve));
     await run(request('/bin/true', { ignoredSignals: signalBit(os.signals.SIGUSR2) }));
@@ -242,7 +268,27 @@ describe('the end of a process', () => {
       throw new Error('forgetful');
     });
     expect(await run(request('/bin/true'))).toEqual({ exitCode: 0 });
+    await vi.waitFor(() => expect(errors).toHaveLength(1), { timeout: 4500 }); // either may end first
     expect(errors.splice(0)).toEqual([expect.objectContaining({ message: 'forgetful' })]);
+  });
+
+  test('strangers that were left to this process are reaped together, and ours are told meanwhile', async () => {
+    const PR_SET_CHILD_SUBREAPER = 36;
+    const cPrctl = declare('int prctl(int option, unsigned long value)');
+    const zombies = (): number =>
+      readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isOurZombie(`/proc/${name}/stat`)).length;
+    expect(cPrctl(PR_SET_CHILD_SUBREAPER, 1)).toBe(0);
+    try {
+      const script = 'for n in 1 2 3 4 5 6 7 8 9 10; do ((exec true) & (exec true) & (exec true) &); done';
+      expect(await run(request('/bin/sh', { argv: ['sh', '-c', script].map((word) => Buffer.from(word)) }))).toEqual({
+        exitCode: 0,
+      });
+      expect(await run(request('/bin/true'))).toEqual({ exitCode: 0 });
+      // One a second would take half a minute.
+      await vi.waitFor(() => expect(zombies()).toBe(0), { timeout: 4500, interval: 100 });
+    } finally {
+      cPrctl(PR_SET_CHILD_SUBREAPER, 0);
+    }
   });
 
   test('a child of child_process beside ours has its exit told by Node, and ours are told, too', async () => {

@@ -65,14 +65,20 @@ export function logPino({ format, level = 'info', colours = false }: LogPinoOpti
 
 /** `greeter/log: ended (signal 9)`: what the fields say, for people. */
 function sentence(line: Readonly<Record<string, unknown>>): string {
-  const { service, msg, reason, servicePid, exitCode, signal } = line;
+  const { program, service, msg, reason, servicePid, exitCode, signal } = line;
   const isEnd = exitCode !== undefined || signal !== undefined;
   const details = Object.entries({ pid: isEnd ? undefined : servicePid, 'exit code': exitCode, signal })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => ` (${name} ${String(value)})`);
-  const message = String(msg);
-  const about = typeof service === 'string' && !message.includes(service) ? `${service}: ` : '';
-  return `${about}${message}${details.join('')}${typeof reason === 'string' ? `: ${reason}` : ''}`;
+  // Most messages of a program name what they are about.
+  const isNamed = program !== undefined && typeof service === 'string' && names(String(msg), service);
+  const about = typeof service === 'string' && !isNamed ? `${service}: ` : '';
+  return `${about}${String(msg)}${details.join('')}${typeof reason === 'string' ? `: ${reason}` : ''}`;
+}
+
+/** True when a message has the service's name in it, as a word or the beginning of a path. */
+function names(message: string, service: string): boolean {
+  return ` ${message} `.includes(` ${service} `) || ` ${message}`.includes(` ${service}/`);
 }
 
 function lost(count: number): string {

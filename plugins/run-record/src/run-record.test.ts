@@ -1,7 +1,20 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServiceDirectory, ServiceStatus } from '@daemontap/kernel';
+import { tryLock } from '@daemontap/posix';
 import { applyAlone } from '@daemontap/testkit';
 import type { AppliedPlugin } from '@daemontap/testkit';
 import fc from 'fast-check';
@@ -38,6 +51,7 @@ const release = (directory: ServiceDirectory): void => {
   services = services.filter((each) => each !== directory);
   plugin.call('serviceReleased', directory);
 };
+const idle: ServiceStatus = { pid: undefined, paused: false, want: 'up', sinceNs: 0n };
 const path = (): string => join(runtimeDir, `records-${process.pid}`);
 /** The lines; every one has its length, or this fails. */
 const lines = (): readonly string[] => {
@@ -158,6 +172,54 @@ test('a runtime directory that is not there is said once, until it works again',
   const status: ServiceStatus = { pid: undefined, paused: false, want: 'up', sinceNs: 0n };
   for (let count = 0; count < 3; count++) broken.call('statusChanged', finger, status);
   expect(broken.said).toHaveLength(1);
+});
+
+test('a runtime directory that fails once: the next change of a status is recorded', () => {
+  const later = join(runtimeDir, 'later');
+  const recovering = applyAlone(runRecord(), { runtimeDir: later });
+  const finger = service('finger', '1-2');
+  recovering.call('statusChanged', finger, idle);
+  mkdirSync(later);
+  recovering.call('statusChanged', finger, idle);
+  expect(recovering.said).toHaveLength(1);
+  expect(readFileSync(join(later, `records-${process.pid}`)).length).toBe(2 * RECORD_SIZE);
+  recovering.call('serviceReleased', finger);
+  expect(readdirSync(later)).toEqual([]);
+});
+
+test('a file that another has locked: it is taken once it is free, and no descriptor is lost meanwhile', () => {
+  const other = openSync(path(), 'w');
+  tryLock(other);
+  const before = readdirSync('/proc/self/fd').length;
+  const finger = service('finger', '1-2');
+  for (let count = 0; count < 5; count++) tell(finger);
+  expect(readdirSync('/proc/self/fd')).toHaveLength(before);
+  closeSync(other);
+  tell(finger);
+  expect(plugin.said).toHaveLength(1);
+  expect(record(1).label).toBe('finger');
+});
+
+test('a disk that is full at the beginning: records are kept once there is room, and the file goes with the last', (context) => {
+  const disk = join(runtimeDir, 'disk');
+  mkdirSync(disk);
+  // One page for all: the filler takes it.
+  const isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'daemontap-test', disk]).status === 0;
+  if (!isMounted) context.skip('it needs the right to mount');
+  try {
+    writeFileSync(join(disk, 'filler'), 'x');
+    const recovering = applyAlone(runRecord(), { runtimeDir: disk });
+    const finger = service('finger', '1-2');
+    for (let count = 0; count < 3; count++) recovering.call('statusChanged', finger, idle);
+    expect(recovering.said).toEqual([expect.objectContaining({ cause: expect.objectContaining({ code: 'ENOSPC' }) })]);
+    rmSync(join(disk, 'filler'));
+    recovering.call('statusChanged', finger, idle);
+    expect(readFileSync(join(disk, `records-${process.pid}`)).length).toBe(2 * RECORD_SIZE);
+    recovering.call('serviceReleased', finger);
+    expect(readdirSync(disk)).toEqual([]);
+  } finally {
+    spawnSync('umount', ['-l', disk]);
+  }
 });
 
 test('the file is for its owner alone', () => {

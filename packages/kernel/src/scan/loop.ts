@@ -29,7 +29,8 @@ export class ScanLoop {
   readonly #done = Promise.withResolvers<void>();
   readonly #room: DescriptorRoom;
   #timer: Closeable | undefined;
-  readonly #complaints = new Set<string>();
+  /** When each was said last; monotonic clock. */
+  readonly #complaints = new Map<string, bigint>();
   #isLooking = false;
   #isAskedAgain = false;
   #isHurried = false;
@@ -53,7 +54,7 @@ export class ScanLoop {
         path: this.#held.path,
         requestScan: () => this.requestScan(),
         opened: (watcher) => {
-          if (this.#isStopping) watcher.close();
+          if (this.#isStopping) closeAll([watcher], (cause) => this.#complain('unable to stop watching', cause));
           else this.#watchers.push(watcher);
         },
       });
@@ -87,7 +88,6 @@ export class ScanLoop {
     this.#timer?.close();
     this.#isHurried = pauseNs < SCAN_EVERY_NS;
     this.#timer = clock.wakeAt(clock.monotonicNs() + pauseNs, () => {
-      if (!this.#isHurried) this.#complaints.clear();
       this.#look().catch((cause: unknown) => this.#complain('unable to scan', cause));
     });
   }
@@ -215,11 +215,14 @@ export class ScanLoop {
     return new Promise((resolve) => clock.wakeAt(clock.monotonicNs(), resolve));
   }
 
-  /** Says it, once between two timed scans: what hurries the others may be the line itself, in a file that is here. */
+  /** Says it, once in five seconds: what hurries the others may be the line itself, in a file that is here. */
   #complain(message: string, cause: unknown): void {
     const key = `${message}: ${String(cause)}`;
-    if (this.#complaints.has(key)) return;
-    this.#complaints.add(key);
+    const nowNs = this.#core.ports.clock.monotonicNs();
+    const saidAtNs = this.#complaints.get(key);
+    if (saidAtNs !== undefined && nowNs - saidAtNs < SCAN_EVERY_NS) return;
+    for (const [old, atNs] of this.#complaints) if (nowNs - atNs >= SCAN_EVERY_NS) this.#complaints.delete(old);
+    this.#complaints.set(key, nowNs);
     this.#core.log.warning(message, { cause });
   }
 }

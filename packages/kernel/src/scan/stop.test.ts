@@ -103,28 +103,36 @@ describe('what cannot be closed', () => {
 });
 
 describe('a plugin that never answers, by a thenable that is no Promise', () => {
-  /** As a library of one's own promises gives it. */
+  /** As a library of promises of its own gives it. */
+  // oxlint-disable-next-line unicorn/no-thenable -- that it is one is the point
   const silence = { then() {} } as unknown as Promise<never>;
+  const mutePlugin = (hook: 'prepareSpawn' | 'openLogSink'): Plugin =>
+    plugin('mute', ({ hooks }) => {
+      hooks[hook].tapPromise('mute', () => silence);
+    });
 
-  test.each([
-    ['prepareSpawn', plugin('mute', ({ hooks }) => void hooks.prepareSpawn.tapPromise('mute', () => silence))],
-    ['openLogSink', plugin('mute', ({ hooks }) => void hooks.openLogSink.tapPromise('mute', () => silence))],
-  ])('%s: is silent after ten seconds, the start is refused, and the stop ends', async (hook, mute) => {
-    const simulation = await scanned({ services: { finger: {} }, plugins: [mute] });
-    simulation.kernel.stop();
-    await simulation.advanceMs(9_999);
-    expect(simulation.isDone()).toBe(false);
-    await simulation.advanceMs(1);
-    expect(simulation.story).toEqual(['failed finger', 'released finger']);
-    expect([simulation.isDone(), simulation.leftovers()]).toEqual([true, nothing]);
-    expect(said(simulation)).toEqual([
-      [`unable to start finger/run: plugin mute has not answered ${hook} for 10 seconds`, undefined],
-    ]);
-  });
+  test.each(['prepareSpawn', 'openLogSink'] as const)(
+    '%s: is silent after ten seconds, the start is refused, and the stop ends',
+    async (hook) => {
+      const simulation = await scanned({ services: { finger: {} }, plugins: [mutePlugin(hook)] });
+      simulation.kernel.stop();
+      await simulation.advanceMs(9_999);
+      expect(simulation.isDone()).toBe(false);
+      await simulation.advanceMs(1);
+      expect(simulation.story).toEqual(['failed finger', 'released finger']);
+      expect([simulation.isDone(), simulation.leftovers()]).toEqual([true, nothing]);
+      expect(said(simulation)).toEqual([
+        [`unable to start finger/run: plugin mute has not answered ${hook} for 10 seconds`, undefined],
+      ]);
+    },
+  );
 
   test('a deadline that passes meanwhile says nothing of killing: there is no process', async () => {
-    const mute = plugin('mute', ({ hooks }) => void hooks.prepareSpawn.tapPromise('mute', () => silence));
-    const simulation = await scanned({ services: { finger: {} }, plugins: [mute], stopTimeoutMs: DEADLINE_MS });
+    const simulation = await scanned({
+      services: { finger: {} },
+      plugins: [mutePlugin('prepareSpawn')],
+      stopTimeoutMs: DEADLINE_MS,
+    });
     simulation.kernel.stop();
     await simulation.advanceMs(3 * DEADLINE_MS);
     expect(simulation.reports).toEqual([]);

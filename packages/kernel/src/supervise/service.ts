@@ -91,8 +91,8 @@ export class Service {
       core.hooks.openControl.call(directory, {
         command: (command) => this.command(command),
         opened: (transport) => {
-          if (this.#state.phase === 'gone') transport.close();
-          else this.#opened.push(transport);
+          this.#opened.push(transport);
+          if (this.#state.phase === 'gone') this.#close();
         },
       });
     } catch (error) {
