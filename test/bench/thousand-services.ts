@@ -64,7 +64,9 @@ async function measure(svscan: string): Promise<Figures> {
   writeFileSync(startedPath, '');
   await sleep(2500); // the directories count as finished, and the machine calms down
   const begun = performance.now();
-  const supervisor = spawn(svscan, [scanDir], { stdio: ['ignore', 'ignore', 'inherit'] });
+  // C's svscan takes its supervise from PATH, where npm's scripts have ours in front.
+  const env = { ...process.env, PATH: '/usr/bin:/bin' };
+  const supervisor = spawn(svscan, [scanDir], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   while (startedLines().length < SERVICES) await sleep(2);
   const allUp = performance.now() - begun;
   await sleep(3000);
