@@ -463,7 +463,11 @@ describe.concurrent('a scan directory (daemontap alone)', () => {
     expect(await scan.svscan.exit).toEqual({ code: undefined, signal: 'SIGTERM' });
     const count = linesOf(scan.path('a/log/lines')).length;
     await until(() => linesOf(scan.path('a/log/lines')).length > count + 20, { describe: 'the log goes on' });
-    expect(pids.map((pid) => processState(pid))).toEqual(['S', 'S']);
+    // Whatever they are doing at the moment: R, S or D.
+    expect(pids.map((pid) => processState(pid))).toEqual([
+      expect.stringMatching(/[RSD]/),
+      expect.stringMatching(/[RSD]/),
+    ]);
     expect(await scan.svstat('a')).toEqual(['a: supervise not running']);
   });
 });
