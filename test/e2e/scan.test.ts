@@ -287,7 +287,8 @@ describe.concurrent('a scan directory (daemontap alone)', () => {
       'echo x >>starts; [ -e zz-last ] && [ -e log/run ] && echo whole || echo half-made; exec sleep 1000',
     );
     scan.here.makeService('origin/log', keepsLines);
-    const parts = ['run', ...Array.from({ length: 12 }, (_, index) => `part-${index}`), 'zz-last'];
+    // Eight steps of less than 180 ms: within the two seconds after which it would be started in any case.
+    const parts = ['run', ...Array.from({ length: 5 }, (_, index) => `part-${index}`), 'zz-last'];
     for (const name of parts.slice(1)) writeFileSync(scan.here.join('origin', name), name);
     const made = await withoutDelays(async (attempt, pause) => {
       const path = scan.path(`copy${attempt}`);
