@@ -3,7 +3,7 @@
  * Must never touch process.stdout, process.stderr or console: Node would change flags of files that others share.
  */
 import { writeSync } from 'node:fs';
-import { argumentBytes } from '@daemontap/posix';
+import { argumentBytes, hasCode } from '@daemontap/posix';
 
 /** Part of a message: own words, or bytes of somebody else's. */
 export type Text = string | Uint8Array;
@@ -76,11 +76,6 @@ export function whenReady<T>(attempt: () => T): T {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
     }
   }
-}
-
-/** True for the system's error of that code. */
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 const RETRY_MS = 10;

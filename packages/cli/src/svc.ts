@@ -2,7 +2,8 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { commandLetters, commandNames, errorText } from '@daemontap/formats';
 import { parseArguments } from './getopt.ts';
-import { calledName, hasCode, program, whenReady } from './program.ts';
+import { hasCode } from '@daemontap/posix';
+import { calledName, program, whenReady } from './program.ts';
 import { checkCurrentDirectory, enter } from './service-directory.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 

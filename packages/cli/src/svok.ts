@@ -1,7 +1,8 @@
 /** svok: tells by its exit code whether a supervise runs in a directory. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { errorText } from '@daemontap/formats';
-import { hasCode, program } from './program.ts';
+import { hasCode } from '@daemontap/posix';
+import { program } from './program.ts';
 import { enter } from './service-directory.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 

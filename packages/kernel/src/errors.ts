@@ -28,3 +28,10 @@ export class KernelError extends Error {
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
+
+/**
+ * What to say of an error: a KernelError's own message and its reason, or `otherwise` with the error as the reason.
+ */
+export function explain(error: unknown, otherwise: string): { readonly message: string; readonly cause?: unknown } {
+  return error instanceof KernelError ? error : { message: otherwise, cause: error };
+}

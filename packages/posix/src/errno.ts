@@ -16,3 +16,8 @@ export function systemError(errno: number, syscall: string, path?: string): Node
   if (path !== undefined) error.path = path;
   return error;
 }
+
+/** True for the system's error of that code. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

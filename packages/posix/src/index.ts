@@ -1,3 +1,4 @@
+export { hasCode } from './errno.ts';
 export { ensureFifo, mkfifo } from './fifo.ts';
 export { argumentBytes, readInherited } from './inherited.ts';
 export type { Inherited } from './inherited.ts';

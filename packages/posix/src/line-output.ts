@@ -3,7 +3,7 @@
  * did not fit. Must never change the flags of the shared open file: the next program would fail with EAGAIN.
  */
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
-import { systemError } from './errno.ts';
+import { hasCode, systemError } from './errno.ts';
 import { check, declare } from './native.ts';
 
 const cSend = declare('int64_t send(int socket, void *bytes, size_t length, int flags)');
@@ -143,8 +143,4 @@ function writeWhenReady(fd: number, bytes: Uint8Array): number {
 
 function isPassing(error: unknown): boolean {
   return hasCode(error, 'EAGAIN') || hasCode(error, 'EINTR');
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -4,7 +4,7 @@
  */
 import { closeAll } from '../close-all.ts';
 import type { Core } from '../core.ts';
-import { KernelError, systemCode } from '../errors.ts';
+import { explain, systemCode } from '../errors.ts';
 import type { Closeable, HeldDirectory, ScanEntry } from '../ports.ts';
 import { compareScan } from './compare.ts';
 import type { ScanStep } from './compare.ts';
@@ -60,8 +60,8 @@ export class ScanLoop {
       });
     } catch (error) {
       // The timed scan goes on without.
-      const cause = error instanceof KernelError ? error.cause : error;
-      this.#core.log.warning('unable to watch the scan directory', { cause });
+      const message = 'unable to watch the scan directory';
+      this.#core.log.warning(message, { cause: explain(error, message).cause });
     }
     this.#look().catch((cause: unknown) => this.#complain('unable to scan', cause));
   }
@@ -119,9 +119,9 @@ export class ScanLoop {
         this.#carryOut(step, lookedAtNs);
       } catch (error) {
         if (step.type === 'begin' && systemCode(error) === 'ENOENT') continue; // removed since the look
-        const cause = error instanceof KernelError ? error.cause : error;
         const label = 'name' in step ? labelOf(step.name) : 'a service';
-        this.#complain(error instanceof KernelError ? error.message : `unable to supervise ${label}`, cause);
+        const { message, cause } = explain(error, `unable to supervise ${label}`);
+        this.#complain(message, cause);
       }
       // A first scan of thousands must not keep commands waiting.
       if (step.type === 'begin' && ++begun % BEGIN_AT_ONCE === 0) await this.#pause();

@@ -3,7 +3,7 @@
  * and end on their own; the sink lives as long as the pair, so neither side's restart loses a line.
  */
 import type { Core } from '../core.ts';
-import { KernelError } from '../errors.ts';
+import { explain, KernelError } from '../errors.ts';
 import type { ServiceDirectory } from '../hooks.ts';
 import type { HeldDirectory } from '../ports.ts';
 import { Service } from '../supervise/service.ts';
@@ -188,9 +188,8 @@ export class ServicePair {
       // A command may have come while it began.
       return service.state.phase === 'gone' ? undefined : { service, held };
     } catch (error) {
-      const known = error instanceof KernelError ? error : undefined;
-      const message = known?.message ?? `unable to supervise ${directory.label}`;
-      this.#core.log.fatal(message, { cause: known === undefined ? error : known.cause, service: directory });
+      const { message, cause } = explain(error, `unable to supervise ${directory.label}`);
+      this.#core.log.fatal(message, { cause, service: directory });
       return undefined;
     }
   }

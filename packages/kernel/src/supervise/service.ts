@@ -3,7 +3,7 @@
  * lock, the control transports and the timer of the service, and closes them when supervision ends.
  */
 import type { Core } from '../core.ts';
-import { KernelError, systemCode } from '../errors.ts';
+import { explain, KernelError, systemCode } from '../errors.ts';
 import type { LogSink, ServiceDirectory, ServiceStatus } from '../hooks.ts';
 import { closeAll } from '../close-all.ts';
 import { ask } from '../plugin/ask.ts';
@@ -199,9 +199,8 @@ export class Service {
       this.#options.onSettled?.();
       this.dispatch({ type: 'settled', want: this.#wantByFile(), atNs: clock.monotonicNs() });
     } catch (error) {
-      const known = error instanceof KernelError;
-      const message = known ? error.message : `unable to look at ${this.directory.label}`;
-      this.#core.log.warning(message, this.#about(known ? error.cause : error));
+      const { message, cause } = explain(error, `unable to look at ${this.directory.label}`);
+      this.#core.log.warning(message, this.#about(cause));
       this.#settling = clock.wakeAt(clock.monotonicNs() + LOOK_AGAIN_NS, () => this.#settled());
     }
   }
