@@ -156,8 +156,10 @@ const listings = new WeakMap<HeldDirectory, Listing>();
 
 async function list(directory: HeldDirectory): Promise<readonly ScanEntry[]> {
   // As latin1, one character is one byte, whatever the name is made of.
-  const names = (await readdir(directory.path, { encoding: 'latin1' })).filter((name) => !name.startsWith('.'));
   const last = listings.get(directory) ?? firstListing(directory);
+  // A thread that opens the directory while a service is being started may meet the service's descriptor limit.
+  const read = last.isLocal ? readdirSync : readdir;
+  const names = (await read(directory.path, { encoding: 'latin1' })).filter((name) => !name.startsWith('.'));
   const looks = new Map<string, Look>();
   const slow: string[] = [];
   for (const name of names) {
