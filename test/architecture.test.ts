@@ -149,12 +149,13 @@ test('a package has one entry, which is source for tests and built for users', (
   }
 });
 
-test('the programs of daemontools are executable and built from sources of their names', () => {
+test('the programs of daemontools are executable and belong to a group that is bundled', () => {
   const { dir } = packageCalled('cli');
   const { bin } = readJson<{ bin: Readonly<Record<string, string>> }>(join(dir, 'package.json'));
   for (const [name, path] of Object.entries(bin)) {
     expect([name, path, existsSync(join(dir, path))]).toEqual([name, `bin/${name}`, true]);
-    expect([name, existsSync(join(dir, 'src/bin', `${name}.ts`))]).toEqual([name, true]);
+    const [, group] = new RegExp(`^program=${name} group=(\\w+)$`, 'm').exec(readText(join(dir, path))) ?? [];
+    expect([name, group, existsSync(join(dir, 'src/bin', `${group}.ts`))]).toEqual([name, group, true]);
   }
 });
 

@@ -1,6 +1,6 @@
 /**
- * Bundles each program of this package into one file: dist/NAME.cjs from src/bin/NAME.ts. Straight from the sources,
- * so it needs no compiler before it. What loads native code or files of its own stays outside of the bundles.
+ * Bundles each group of programs into one file: dist/GROUP.cjs from src/bin/GROUP.ts. Straight from the sources, so it
+ * needs no compiler before it. What loads native code or files of its own stays outside of the bundles.
  */
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -38,8 +38,8 @@ function installation(here: TemporaryDirectory, { node = true } = {}): string {
   for (const part of ['bin', 'launch'])
     cpSync(join(rootDir, 'packages/cli', part), join(dir, part), { recursive: true });
   mkdirSync(join(dir, 'dist'));
-  for (const name of ['svc', 'supervise'])
-    cpSync(join(rootDir, 'test/fixtures/report-start.cjs'), join(dir, 'dist', `${name}.cjs`));
+  for (const group of ['clients', 'supervisors'])
+    cpSync(join(rootDir, 'test/fixtures/report-start.cjs'), join(dir, 'dist', `${group}.cjs`));
   const modulesDir = here.join('app/node_modules');
   mkdirSync(join(modulesDir, '.bin'));
   for (const name of ['svc', 'supervise']) symlinkSync(`../@daemontap/cli/bin/${name}`, join(modulesDir, '.bin', name));

@@ -3,8 +3,7 @@
 
 var parts = process.versions.node.split('.');
 if (+parts[0] < 22 || (+parts[0] === 22 && +parts[1] < 22)) {
-  var program = require('path').basename(process.argv[1], '.cjs');
   var text = ': fatal: unable to run on Node ' + process.version + ': version 22.22 or later is needed\n';
-  require('fs').writeSync(2, program + text);
+  require('fs').writeSync(2, process.env.DAEMONTAP_NAME + text);
   process.exit(111);
 }

@@ -37,8 +37,22 @@ export function program(name: string): Program {
   };
 }
 
-/** Runs a program that ends by itself, and ends the process with the exit code that it returns. */
-export function runProgram(name: string, main: (words: readonly Buffer[]) => number): void {
+/** What a bundle holds, by the names of the programs. */
+type Programs<T> = Readonly<Record<string, T>>;
+
+/** Which of a bundle's programs was called: the launcher tells. */
+export function programOf<T>(programs: Programs<T>): { readonly name: string; readonly main: T } {
+  const name = process.env['DAEMONTAP_NAME'] ?? '';
+  const main = Object.hasOwn(programs, name) ? programs[name] : undefined;
+  if (main === undefined) {
+    throw new Error(`DAEMONTAP_NAME=${name} is none of ${Object.keys(programs).join(', ')}: use the files in bin/`);
+  }
+  return { name, main };
+}
+
+/** Runs one of some programs that end by themselves, and ends the process with the exit code that it returns. */
+export function runProgram(programs: Programs<(words: readonly Buffer[]) => number>): void {
+  const { name, main } = programOf(programs);
   let exitCode: number;
   try {
     exitCode = main(argumentBytes());

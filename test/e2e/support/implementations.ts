@@ -3,7 +3,23 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A program of daemontools. */
-export type ProgramName = 'svscan' | 'supervise' | 'svc' | 'svok' | 'svstat';
+export type ProgramName =
+  | 'svscan'
+  | 'supervise'
+  | 'svc'
+  | 'svok'
+  | 'svstat'
+  | 'fghack'
+  | 'pgrphack'
+  | 'readproctitle'
+  | 'tai64n'
+  | 'tai64nlocal'
+  | 'setuidgid'
+  | 'envuidgid'
+  | 'envdir'
+  | 'softlimit'
+  | 'setlock'
+  | 'svscanboot';
 
 /** One set of programs that behave as daemontools. */
 export interface Implementation {
@@ -23,7 +39,7 @@ export const daemontap: Implementation = {
   name: 'daemontap',
   programDir: join(packageDir, 'bin'),
   path: (program) => join(packageDir, 'bin', program),
-  has: (program) => existsSync(join(packageDir, 'dist', `${program}.cjs`)),
+  has: (program) => existsSync(join(packageDir, 'bin', program)),
 };
 
 /** daemontools 0.76 in C: from the operating system, or where `DAEMONTOOLS_BIN` says. */
@@ -35,7 +51,7 @@ export const implementations: readonly Implementation[] = [daemontap, daemontool
 /** Those that can supervise, and so be the server that clients are tested against. */
 export const supervisors: readonly Implementation[] = implementations.filter((each) => each.has('supervise'));
 
-if (!daemontap.has('svc')) throw new Error('the programs are not built: npm run build');
+if (!existsSync(join(packageDir, 'dist/clients.cjs'))) throw new Error('the programs are not built: npm run build');
 if (!daemontools.has('svc')) {
   console.log(`skipped: the comparison with daemontools, which is not in ${daemontools.programDir}`);
 }

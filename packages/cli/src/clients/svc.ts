@@ -1,9 +1,9 @@
 /** svc: writes commands to the control FIFO of each directory. That they are obeyed is not waited for. */
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { commandLetters, commandNames, errorText } from '@daemontap/formats';
-import { parseArguments } from './getopt.ts';
+import { parseArguments } from '../getopt.ts';
 import { hasCode } from '@daemontap/posix';
-import { calledName, program, whenReady } from './program.ts';
+import { calledName, program, whenReady } from '../program.ts';
 import { checkCurrentDirectory, enter } from './service-directory.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 

@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { errorText } from '@daemontap/formats';
 import { hasCode } from '@daemontap/posix';
-import { program } from './program.ts';
+import { program } from '../program.ts';
 import { enter } from './service-directory.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 

@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { errorText, parseStatus, STATUS_SIZE, taiSeconds } from '@daemontap/formats';
 import type { ParsedStatus } from '@daemontap/formats';
 import { hasCode } from '@daemontap/posix';
-import { program, writeAll } from './program.ts';
+import { program, writeAll } from '../program.ts';
 import { checkCurrentDirectory, enter } from './service-directory.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 

@@ -1,4 +1,0 @@
-import { runSupervisor } from '../supervisor.ts';
-import { supervise } from '../supervise.ts';
-
-void runSupervisor(supervise);

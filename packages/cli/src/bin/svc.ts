@@ -1,4 +1,0 @@
-import { runProgram } from '../program.ts';
-import { svc } from '../svc.ts';
-
-runProgram('svc', svc);

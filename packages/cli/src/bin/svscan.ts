@@ -1,4 +1,0 @@
-import { runSupervisor } from '../supervisor.ts';
-import { svscan } from '../svscan.ts';
-
-void runSupervisor(svscan);
