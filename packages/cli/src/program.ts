@@ -53,9 +53,14 @@ export function programOf<T>(programs: Programs<T>): { readonly name: string; re
 /** Runs one of some programs that end by themselves, and ends the process with the exit code that it returns. */
 export function runProgram(programs: Programs<(words: readonly Buffer[]) => number>): void {
   const { name, main } = programOf(programs);
+  exitWith(name, () => main(argumentBytes()));
+}
+
+/** Ends the process with the exit code that `main` returns. */
+export function exitWith(name: string, main: () => number): never {
   let exitCode: number;
   try {
-    exitCode = main(argumentBytes());
+    exitCode = main();
   } catch (error) {
     // Nothing foreseen: said in one line all the same, never as a stack trace on a service's log.
     exitCode = program(name).fatal(error instanceof Error ? error.message : String(error));
@@ -90,6 +95,13 @@ export function whenReady<T>(attempt: () => T): T {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
     }
   }
+}
+
+/** A program of daemontools does not ignore SIGPIPE, Node does: `svstat * | head -1` ends by the signal. */
+export function endAsByPipeSignal(): void {
+  const nothing = (): void => {};
+  process.on('SIGPIPE', nothing).off('SIGPIPE', nothing); // taking the last listener away restores the default
+  process.kill(process.pid, 'SIGPIPE');
 }
 
 const RETRY_MS = 10;

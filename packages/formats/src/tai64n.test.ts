@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeTai64n, encodeTai64n, formatTai64n, parseTai64n, taiSeconds, toStampNs } from './tai64n.ts';
+import { decodeTai64n, encodeTai64n, formatTai64n, parseTai64n, taiSeconds, toStampNs, unixSeconds } from './tai64n.ts';
 
 const anyMoment = fc.bigInt({ min: -(2n ** 62n) * 1_000_000_000n, max: 2n ** 62n * 1_000_000_000n });
 
@@ -56,4 +56,14 @@ test('TAI seconds are counted from the whole second', () => {
 
 test('a stamp is the middle of its microsecond', () => {
   expect(toStampNs(1_234_567_890_123n)).toBe(1_234_567_890_500n);
+});
+
+test('the Unix second of a TAI64 second counts in 64 bits', () => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(2n ** 61n), max: 2n ** 61n }), (second) => {
+      expect(unixSeconds(taiSeconds(second * 1_000_000_000n))).toBe(second);
+    }),
+  );
+  expect(unixSeconds(0n)).toBe(-(2n ** 62n) - 10n);
+  expect(unixSeconds(2n ** 64n - 1n)).toBe(-(2n ** 62n) - 11n);
 });

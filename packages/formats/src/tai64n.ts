@@ -50,6 +50,11 @@ export function taiSeconds(unixNs: bigint): bigint {
   return encodeTai64n(unixNs).readBigUInt64BE();
 }
 
+/** The second of Unix time of a TAI64 second. 64 bits wide, as C counts: what is too much for them begins anew. */
+export function unixSeconds(taiSecond: bigint): bigint {
+  return BigInt.asIntN(64, taiSecond - EPOCH_SECONDS);
+}
+
 /**
  * A moment as daemontools stamps it. Its clock ticks in microseconds, and it writes the middle of each: nanoseconds
  * modulo 1000 are always 500.

@@ -3,7 +3,7 @@
  * notes it in variables of its own and this file reads them. Arguments come as bytes from /proc/self/cmdline.
  */
 import { readFileSync } from 'node:fs';
-import { descriptorLimit } from './limits.ts';
+import { readLimit } from './limits.ts';
 import type { Limit } from './limits.ts';
 
 /** The caller's side of this process. */
@@ -34,7 +34,7 @@ export function readInherited(): Inherited {
   if (note === undefined) {
     return {
       environment: splitAt(readFileSync('/proc/self/environ'), 0),
-      descriptorLimit: descriptorLimit(),
+      descriptorLimit: readLimit('nofile'),
       ignoredSignals: 0n,
       blockedSignals: 0n,
       descriptors: [0, 1, 2],
@@ -42,7 +42,7 @@ export function readInherited(): Inherited {
   }
   // soft limit, SigIgn, SigBlk, descriptors: as /proc and ulimit print them.
   const [soft = '', ignored = '0', blocked = '0', ...descriptors] = note.split(' ');
-  const own = descriptorLimit();
+  const own = readLimit('nofile');
   return {
     environment: splitAt(Buffer.from(noted('DAEMONTAP_ENVIRON'), 'base64'), 0),
     descriptorLimit: { soft: soft === 'unlimited' ? 2n ** 64n - 1n : BigInt(soft), hard: own.hard },

@@ -2,6 +2,7 @@
  * Loads koffi and declares C functions. Every system call of daemontap goes through here, and nothing else may:
  * the rest of the package is one small typed function for each call.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { systemError } from './errno.ts';
@@ -26,12 +27,44 @@ let koffi: Koffi | undefined;
 let libc: ReturnType<Koffi['load']> | undefined;
 
 /**
- * koffi's native file alone takes 2 ms to load, its JavaScript entry 18 ms, and every program pays for this at its
- * start. The native file lies in a package of its own for each platform; where that is laid out otherwise (musl),
- * koffi finds it by itself.
+ * koffi's native file alone takes 1 ms to load, its JavaScript entry 18 ms, and to ask Node where they are takes 4 ms:
+ * every program pays for this at its start. So the file is looked for where npm puts it; where it is elsewhere (musl,
+ * other installers), koffi finds it by itself.
  */
 function loadKoffi(): Koffi {
-  // In a bundle this file stands in for all of daemontap, and koffi may be installed below @daemontap/posix alone.
+  const native: { exports: unknown } = { exports: {} };
+  try {
+    process.dlopen(native, nativePath());
+  } catch {
+    native.exports = koffiEntry();
+  }
+  // koffi's own entry hands this very object on: it has koffi's documented functions.
+  return native.exports as Koffi;
+}
+
+/** In a bundle this file stands in for all of daemontap, and koffi may be installed below @daemontap/posix alone. */
+function nativePath(): string {
+  const platform = `${process.platform}-${process.arch}`;
+  const file = join(`koffi-${platform}`, `${process.platform}_${process.arch}`, 'koffi.node');
+  for (let dir = dirname(import.meta.filename); ; dir = dirname(dir)) {
+    for (const place of ['node_modules/@daemontap/posix/node_modules', 'node_modules']) {
+      const packages = join(dir, place, '@koromix');
+      if (existsSync(join(packages, file)) && isKnown(join(packages, `koffi-${platform}`))) return join(packages, file);
+    }
+    if (dir === dirname(dir)) return file;
+  }
+}
+
+/** Somebody else's koffi may have the place, in a version of another interface. */
+function isKnown(packagePath: string): boolean {
+  try {
+    return readFileSync(join(packagePath, 'package.json'), 'utf8').includes('"version": "3.');
+  } catch {
+    return false;
+  }
+}
+
+function koffiEntry(): unknown {
   const require = createRequire(import.meta.filename);
   let entry: string;
   try {
@@ -39,16 +72,7 @@ function loadKoffi(): Koffi {
   } catch {
     entry = require.resolve('koffi');
   }
-  const native: { exports: unknown } = { exports: {} };
-  try {
-    const platform = `${process.platform}-${process.arch}`;
-    const packagePath = createRequire(entry).resolve(`@koromix/koffi-${platform}/package.json`);
-    process.dlopen(native, join(dirname(packagePath), `${process.platform}_${process.arch}`, 'koffi.node'));
-  } catch {
-    native.exports = require(entry);
-  }
-  // koffi's own entry hands this very object on: it has koffi's documented functions.
-  return native.exports as Koffi;
+  return require(entry);
 }
 
 function nativeLibrary(): Koffi {
@@ -68,6 +92,17 @@ export function declare(prototype: string): NativeFunction {
     async: (...args: readonly [...NativeArgument[], (error: Error | null, result: number) => void]) =>
       resolve().async(...args),
   });
+}
+
+/** As {@link declare}, but looked up at once, and called without taking any memory. */
+export function resolved(prototype: string): NativeFunction {
+  libc ??= nativeLibrary().load(null);
+  return libc.func(prototype);
+}
+
+/** {@link lastErrno}, for where no memory may be taken. */
+export function resolvedErrno(): () => number {
+  return nativeLibrary().errno;
 }
 
 /** The number of the last failed system call of this thread. */

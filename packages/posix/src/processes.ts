@@ -2,7 +2,7 @@
  * Starts, signals and reaps the processes of a supervisor. It reaps by itself, on SIGCHLD, because libuv would take
  * 1.8 ms to tell an exit among 4,000 children; it leaves alone the children that a plugin started by child_process.
  */
-import { declare } from './native.ts';
+import { check, declare } from './native.ts';
 import { spawn } from './spawn.ts';
 import type { SpawnRequest } from './spawn.ts';
 
@@ -83,6 +83,16 @@ export function openProcesses(onError: (error: unknown) => void): Processes {
       clearTimeout(strangerTimer);
     },
   };
+}
+
+/**
+ * Waits until a child that {@link spawn} started has ended, with the whole process.
+ * @throws `ECHILD` when there is no such child, as where SIGCHLD is ignored
+ */
+export function waitForEnd(pid: number): ProcessEnd {
+  const status = new Int32Array(1);
+  check(cWaitpid(pid, status, 0), 'waitpid');
+  return decode(status[0] ?? 0);
 }
 
 function decode(status: number): ProcessEnd {

@@ -3,8 +3,14 @@ import { check, declare } from './native.ts';
 
 const cSigaction = declare('int sigaction(int signal, void *action, void *old)');
 const cSignal = declare('intptr_t signal(int signal, intptr_t handler)');
+const cSigprocmask = declare('int sigprocmask(int how, void *set, void *old)');
 const SIGACTION_SIZE = 256; // 152 on glibc and musl; room to spare
+const SIG_DFL = 0;
 const SIG_IGN = 1;
+const SIG_SETMASK = 2;
+
+/** Signals 32 and 33, which the C library keeps for itself: a program cannot set them. */
+export const OF_THE_LIBRARY: bigint = 3n << 31n;
 
 /** The highest signal number that a program can set. */
 export const SIGNAL_MAX: number = 64;
@@ -12,6 +18,16 @@ export const SIGNAL_MAX: number = 64;
 /** Ignores a signal from now on, and in every process started from here unless its start says otherwise. */
 export function ignoreSignal(signal: number): void {
   cSignal(signal, SIG_IGN);
+}
+
+/** Gives a signal its default action again, in place of what Node made of it. */
+export function defaultSignal(signal: number): void {
+  cSignal(signal, SIG_DFL);
+}
+
+/** Blocks these signals in the calling thread, and no others. Bit n-1 for signal n. */
+export function blockSignals(bits: bigint): void {
+  check(cSigprocmask(SIG_SETMASK, signalSet(bits), null), 'sigprocmask');
 }
 
 /** Runs `body` while the given signals are ignored, then restores what was: handlers of Node included. */

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemError } from './errno.ts';
 import { ensureFifo, mkfifo } from './fifo.ts';
-import { descriptorLimit, setDescriptorLimit } from './limits.ts';
+import { readLimit, writeLimit } from './limits.ts';
 import { tryLock } from './lock.ts';
 import { signalBit, signalSet, signalsIn } from './signals.ts';
 
@@ -83,15 +83,15 @@ describe('locks', () => {
 
 describe('the limit of descriptors', () => {
   test('is read, lowered and raised again', () => {
-    const { soft, hard } = descriptorLimit();
-    setDescriptorLimit({ soft: 200n, hard });
-    expect(descriptorLimit()).toEqual({ soft: 200n, hard });
-    setDescriptorLimit({ soft, hard });
-    expect(descriptorLimit()).toEqual({ soft, hard });
+    const { soft, hard } = readLimit('nofile');
+    writeLimit('nofile', { soft: 200n, hard });
+    expect(readLimit('nofile')).toEqual({ soft: 200n, hard });
+    writeLimit('nofile', { soft, hard });
+    expect(readLimit('nofile')).toEqual({ soft, hard });
   });
   test('cannot be softer than hard', () => {
-    const { hard } = descriptorLimit();
-    expect(() => setDescriptorLimit({ soft: hard + 1n, hard })).toThrow(
+    const { hard } = readLimit('nofile');
+    expect(() => writeLimit('nofile', { soft: hard + 1n, hard })).toThrow(
       refused({ code: 'EINVAL', syscall: 'setrlimit' }),
     );
   });

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openProcesses } from './processes.ts';
 import type { ProcessEnd, Processes } from './processes.ts';
-import { descriptorLimit } from './limits.ts';
+import { readLimit } from './limits.ts';
 import { declare } from './native.ts';
 import { signalBit } from './signals.ts';
 import type { SpawnRequest } from './spawn.ts';
@@ -169,7 +169,7 @@ describe('what is started gets what was asked for', () => {
     expect(lines).toEqual({ SigBlk: 0n, SigIgn: 0n });
   });
 
-  test('the signals ignored and blocked that were asked for, but for SIGCHLD', async () => {
+  test('the signals ignored and blocked that were asked for', async () => {
     const { SIGHUP, SIGINT, SIGUSR1, SIGCHLD } = os.signals;
     const lines = await signalLines(
       request('/bin/grep', {
@@ -177,7 +177,10 @@ describe('what is started gets what was asked for', () => {
         blockedSignals: signalBit(SIGUSR1) | signalBit(SIGCHLD),
       }),
     );
-    expect(lines).toEqual({ SigBlk: signalBit(SIGUSR1), SigIgn: signalBit(SIGHUP) | signalBit(SIGINT) });
+    expect(lines).toEqual({
+      SigBlk: signalBit(SIGUSR1) | signalBit(SIGCHLD),
+      SigIgn: signalBit(SIGHUP) | signalBit(SIGINT),
+    });
   });
 
   test('signals that belong to the C library are left out: a caller may have had them ignored', async () => {
@@ -196,8 +199,8 @@ describe('what is started gets what was asked for', () => {
 
   test('a descriptor limit, below what this process has open', async () => {
     const fds = Array.from({ length: 40 }, () => openSync('/dev/null', 'r'));
-    const { hard } = descriptorLimit();
-    const before = descriptorLimit();
+    const { hard } = readLimit('nofile');
+    const before = readLimit('nofile');
     const output = await outputOf(
       request('/bin/sh', {
         argv: ['sh', '-c', 'ulimit -Sn'].map((word) => Buffer.from(word)),
@@ -206,13 +209,13 @@ describe('what is started gets what was asked for', () => {
     );
     for (const fd of fds) closeSync(fd);
     expect(output.toString()).toBe('16\n');
-    expect(descriptorLimit()).toEqual(before);
+    expect(readLimit('nofile')).toEqual(before);
   });
 
   test('that limit back here after a start that failed, too', () => {
-    const before = descriptorLimit();
+    const before = readLimit('nofile');
     expect(start(request('./missing', { descriptorLimit: { soft: 16n, hard: before.hard } }))).toBe('ENOENT');
-    expect(descriptorLimit()).toEqual(before);
+    expect(readLimit('nofile')).toEqual(before);
   });
 
   async function signalLines(

@@ -3,10 +3,11 @@
  * exception, and under a soft descriptor limit below what this process has open.
  */
 import { systemError } from './errno.ts';
-import { descriptorLimit, setDescriptorLimit } from './limits.ts';
+import { readLimit, writeLimit } from './limits.ts';
 import type { Limit } from './limits.ts';
-import { addressOf, check, declare } from './native.ts';
-import { signalBit, signalSet, signalsIn, whileIgnoring } from './signals.ts';
+import { check, declare } from './native.ts';
+import { OF_THE_LIBRARY, signalSet, signalsIn, whileIgnoring } from './signals.ts';
+import { stringArray, terminated } from './strings.ts';
 
 const ACTIONS = 'void *actions';
 const cSpawn = declare(
@@ -21,8 +22,6 @@ const cSetFlags = declare('int posix_spawnattr_setflags(void *attributes, int16_
 const cSetDefault = declare('int posix_spawnattr_setsigdefault(void *attributes, void *signals)');
 const cSetMask = declare('int posix_spawnattr_setsigmask(void *attributes, void *signals)');
 const cFcntl = declare('int fcntl(int fd, int command, int argument)');
-/** Signals 32 and 33, which the C library keeps for itself: a program cannot set them. */
-const OF_THE_LIBRARY = 3n << 31n;
 const F_SETFD = 2;
 const EBADF = 9;
 const EINVAL = 22;
@@ -42,13 +41,13 @@ export interface StartConditions {
 
 /** One process to start. */
 export interface SpawnRequest extends StartConditions {
-  /** Executed as it is, relative to `directoryFd`: no search. */
+  /** Executed as it is, relative to the working directory: no search. */
   readonly file: Buffer;
   readonly argv: readonly Buffer[];
   /** `NAME=value` entries, byte for byte. */
   readonly environment: readonly Buffer[];
-  /** The new process's working directory. */
-  readonly directoryFd: number;
+  /** The new process's working directory; `undefined`: as this process. */
+  readonly directoryFd: number | undefined;
   /** What the new process has open: [its descriptor, ours]. Of the rest it gets only what lacks close-on-exec. */
   readonly descriptors: readonly (readonly [target: number, source: number])[];
 }
@@ -59,8 +58,8 @@ export interface SpawnRequest extends StartConditions {
  */
 export function spawn(request: SpawnRequest): number {
   const file = terminated(request.file);
-  const argv = pointers(request.argv);
-  const environment = pointers(request.environment);
+  const argv = stringArray(request.argv);
+  const environment = stringArray(request.environment);
   const attributes = attributesFor(request);
   const pid = new Int32Array(1);
   const call = (actions: Uint8Array): number => cSpawn(pid, file, actions, attributes, argv.array, environment.array);
@@ -86,9 +85,11 @@ function withActions(request: SpawnRequest, body: (actions: Uint8Array) => numbe
       // A caller's descriptor may lie above its own limit; it can be inherited, though not duplicated.
       if (refused === EBADF && source === target) check(cFcntl(source, F_SETFD, 0), 'fcntl');
       else succeed(refused, 'posix_spawn_file_actions_adddup2');
-      taken.add(target);
+      if (source !== target) taken.add(target);
     }
-    succeed(cAddFchdir(actions, request.directoryFd), 'posix_spawn_file_actions_addfchdir_np');
+    if (request.directoryFd !== undefined) {
+      succeed(cAddFchdir(actions, request.directoryFd), 'posix_spawn_file_actions_addfchdir_np');
+    }
     return body(actions);
   } finally {
     cActionsDestroy(actions);
@@ -97,13 +98,13 @@ function withActions(request: SpawnRequest, body: (actions: Uint8Array) => numbe
 
 function withLimit<T>(limit: Limit | undefined, body: () => T): T {
   if (limit === undefined) return body();
-  const own = descriptorLimit();
+  const own = readLimit('nofile');
   if (own.soft === limit.soft && own.hard === limit.hard) return body();
-  setDescriptorLimit(limit);
+  writeLimit('nofile', limit);
   try {
     return body();
   } finally {
-    setDescriptorLimit(own);
+    writeLimit('nofile', own);
   }
 }
 
@@ -118,7 +119,7 @@ function attributesFor({ ignoredSignals, blockedSignals }: StartConditions): Uin
   succeed(cAttributesInit(attributes), 'posix_spawnattr_init');
   // All bits, 32 and 33 too: glibc keeps those two for itself and would leave them ignored in the new process.
   succeed(cSetDefault(attributes, signalSet(~ignoredSignals)), 'posix_spawnattr_setsigdefault');
-  succeed(cSetMask(attributes, signalSet(blockedSignals & ~signalBit(17))), 'posix_spawnattr_setsigmask');
+  succeed(cSetMask(attributes, signalSet(blockedSignals)), 'posix_spawnattr_setsigmask');
   succeed(cSetFlags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK), 'posix_spawnattr_setflags');
   attributeCache.set(key, attributes);
   return attributes;
@@ -127,33 +128,4 @@ function attributesFor({ ignoredSignals, blockedSignals }: StartConditions): Uin
 /** posix_spawn and its kin return the error number itself. */
 function succeed(result: number, call: string): void {
   if (result !== 0) throw systemError(result, call);
-}
-
-const pointerCache = new WeakMap<readonly Buffer[], { readonly array: BigUint64Array; readonly text: Buffer }>();
-
-/** A NULL-terminated array of pointers to NUL-terminated strings; one environment serves a thousand starts. */
-function pointers(strings: readonly Buffer[]): { readonly array: BigUint64Array; readonly text: Buffer } {
-  const cached = pointerCache.get(strings);
-  if (cached !== undefined) return cached;
-  // One allocation outside of Node's buffer pool, which never moves; both live as long as the strings do.
-  const text = Buffer.alloc(
-    Math.max(
-      1,
-      strings.reduce((sum, each) => sum + each.length + 1, 0),
-    ),
-  );
-  const array = new BigUint64Array(strings.length + 1);
-  const base = addressOf(text);
-  let offset = 0;
-  for (const [index, each] of strings.entries()) {
-    array[index] = base + BigInt(offset);
-    offset += each.copy(text, offset) + 1;
-  }
-  const made = { array, text };
-  pointerCache.set(strings, made);
-  return made;
-}
-
-function terminated(bytes: Buffer): Buffer {
-  return Buffer.concat([bytes, Buffer.of(0)]);
 }

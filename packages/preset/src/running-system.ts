@@ -7,11 +7,11 @@ import { constants } from 'node:os';
 import { nodeClock, nodeFiles } from '@daemontap/kernel';
 import type { KernelOptions, SpawnPlan } from '@daemontap/kernel';
 import {
-  descriptorLimit,
+  readLimit,
   openProcesses,
   openReadiness,
   readInherited,
-  setDescriptorLimit,
+  writeLimit,
   signalBit,
   tryLock,
 } from '@daemontap/posix';
@@ -66,12 +66,12 @@ function basePlanOf({ environment, descriptors, ignoredSignals, ...inherited }: 
 
 /** A kernel takes four descriptors a service. Raises the limits where that is allowed and returns the hard one before. */
 function makeRoomForDescriptors(): bigint {
-  const { hard } = descriptorLimit();
+  const { hard } = readLimit('nofile');
   const most = BigInt(readFileSync('/proc/sys/fs/nr_open', 'latin1').trim());
   try {
-    if (most > hard) setDescriptorLimit({ soft: most, hard: most });
+    if (most > hard) writeLimit('nofile', { soft: most, hard: most });
   } catch {
-    setDescriptorLimit({ soft: hard, hard }); // not root: what there is must do
+    writeLimit('nofile', { soft: hard, hard }); // not root: what there is must do
   }
   return hard;
 }

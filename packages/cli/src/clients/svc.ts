@@ -3,18 +3,23 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { commandLetters, commandNames, errorText } from '@daemontap/formats';
 import { parseArguments } from '../getopt.ts';
 import { hasCode } from '@daemontap/posix';
+import { isHelped } from '../help.ts';
 import { calledName, program, whenReady } from '../program.ts';
 import { checkCurrentDirectory, enter } from './service-directory.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 
 const { fatal, usage, warning } = program('svc');
 
+const OPTIONS = `svc options: ${commandLetters.map((letter) => `${letter} ${commandNames[letter]}`).join(', ')}`;
+const USAGE = `svc: usage: svc [-${commandLetters.join('')}] dir ...`;
+
 /** Exit code 0 even when no directory could be reached: what went wrong there is told as a warning. */
 export function svc(words: readonly Buffer[]): number {
+  if (isHelped(words, { usage: USAGE, text: `Sends commands to the supervise of each dir.\n${OPTIONS}` })) return 0;
   const parsed = parseArguments(words, { flags: commandLetters.join('') });
   if ('complaint' in parsed) {
     usage(calledName('svc'), ': ', parsed.complaint, ' -- ', parsed.letter);
-    return usage('svc options: ', commandLetters.map((letter) => `${letter} ${commandNames[letter]}`).join(', '));
+    return usage(OPTIONS);
   }
   const commands = Buffer.from([...new Set(parsed.options.map(({ letter }) => letter))].join(''));
   try {

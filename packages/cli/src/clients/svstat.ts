@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { errorText, parseStatus, STATUS_SIZE, taiSeconds } from '@daemontap/formats';
 import type { ParsedStatus } from '@daemontap/formats';
 import { hasCode } from '@daemontap/posix';
-import { program, writeAll } from '../program.ts';
+import { endAsByPipeSignal, program, writeAll } from '../program.ts';
 import { checkCurrentDirectory, enter } from './service-directory.ts';
 import type { ServiceDirectory } from './service-directory.ts';
 
@@ -80,11 +80,4 @@ function describeStatus({ pid, paused, want, sinceTaiSeconds }: ParsedStatus, no
   }
   const notes = `${normallyUp ? '' : ', normally down'}${paused ? ', paused' : ''}${want === 'down' ? ', want down' : ''}`;
   return `up (pid ${pid}) ${seconds} seconds${notes}`;
-}
-
-/** daemontools' svstat does not ignore SIGPIPE, Node does: `svstat * | head -1` ends by the signal. */
-function endAsByPipeSignal(): void {
-  const nothing = (): void => {};
-  process.on('SIGPIPE', nothing).off('SIGPIPE', nothing); // taking the last listener away restores the default
-  process.kill(process.pid, 'SIGPIPE');
 }

@@ -1,0 +1,13 @@
+/** Waiting for a descriptor that does not wait by itself: one that its caller made non-blocking. */
+import { declare } from './native.ts';
+
+const cPoll = declare('int poll(void *requests, unsigned long count, int timeout)');
+const events = { readable: 1, writable: 4 } as const; // POLLIN, POLLOUT
+
+/** Returns when the descriptor can be read or written, when that would fail, or when a signal came: try again then. */
+export function waitUntil(state: keyof typeof events, fd: number): void {
+  const request = new Int32Array(2);
+  request[0] = fd;
+  new Int16Array(request.buffer)[2] = events[state];
+  cPoll(request, 1, -1);
+}
