@@ -26,5 +26,5 @@ export { startSession } from './session.ts';
 export { blockSignals, defaultSignal, ignoreSignal, signalBit, signalsIn } from './signals.ts';
 export { spawn } from './spawn.ts';
 export type { SpawnRequest, StartConditions } from './spawn.ts';
-export { waitUntil } from './wait.ts';
+export { isReady, waitUntil } from './wait.ts';
 export { wallClockNs } from './wall-clock.ts';

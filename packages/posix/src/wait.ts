@@ -6,8 +6,17 @@ const events = { readable: 1, writable: 4 } as const; // POLLIN, POLLOUT
 
 /** Returns when the descriptor can be read or written, when that would fail, or when a signal came: try again then. */
 export function waitUntil(state: keyof typeof events, fd: number): void {
+  poll(state, fd, -1);
+}
+
+/** True when reading or writing would not wait: it would succeed, fail, or be at the end. */
+export function isReady(state: keyof typeof events, fd: number): boolean {
+  return poll(state, fd, 0) > 0;
+}
+
+function poll(state: keyof typeof events, fd: number, timeoutMs: number): number {
   const request = new Int32Array(2);
   request[0] = fd;
   new Int16Array(request.buffer)[2] = events[state];
-  cPoll(request, 1, -1);
+  return cPoll(request, 1, timeoutMs);
 }

@@ -6,7 +6,7 @@ import { keepAtExec, placeDescriptors, prepareExec } from '@daemontap/posix';
 import type { Inherited } from '@daemontap/posix';
 import type { Given } from './chain.ts';
 import { searchAmong } from './search.ts';
-import { handOnSignals } from './signals.ts';
+import { handOnSignals } from '../signals.ts';
 
 /** Becomes the first of `files` that can be run. Returns only when none can, with the number of the error. */
 export function become({

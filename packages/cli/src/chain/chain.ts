@@ -9,7 +9,7 @@ import { argumentBytes, exitAtOnce, readInherited, systemError } from '@daemonta
 import type { Inherited, Resource } from '@daemontap/posix';
 import { calledName, exitWith, program, programOf } from '../program.ts';
 import { become } from './become.ts';
-import { receiveSignals } from './signals.ts';
+import { receiveSignals } from '../signals.ts';
 import { ownProgram, whyItCannotLive } from './own-programs.ts';
 import { candidates } from './search.ts';
 
@@ -41,7 +41,7 @@ export type ChainProgram = (call: Call) => Step;
 /** Runs the program that was called and those behind it, until the process is another program or ends. */
 export function runChain(programs: Readonly<Record<string, ChainProgram>>): void {
   const first = programOf(programs);
-  exitWith(first.name, () => follow(first, programs));
+  exitWith(first.name, () => follow(first, programs), exitAtOnce);
 }
 
 function follow(

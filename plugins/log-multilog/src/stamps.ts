@@ -1,0 +1,63 @@
+/** Writes the TAI64N label of each line: microseconds of the wall clock, no two alike unless lines come too fast. */
+import { formatTai64n } from '@daemontap/formats';
+
+/** The label and the space behind it, in bytes. */
+export const STAMP_SIZE = 26;
+
+const SECOND_US = 1_000_000;
+/** How far labels may run ahead of the clock: a million lines a second can be told apart, more share the last label. */
+const AHEAD_US = 1000;
+const SECONDS_SIZE = 17; // `@` and 16 digits
+/** The two digits of a byte, as the 16 bits of their characters. */
+const hexDigits = Uint16Array.from({ length: 256 }, (_, byte) =>
+  Buffer.from(byte.toString(16).padStart(2, '0')).readUInt16BE(),
+);
+const SPACE = 0x20;
+
+/** Labels for one stream. */
+export class Stamps {
+  /** Microseconds of Unix time, of the next label; a double counts them exactly until the year 2255. */
+  #nextUs = 0;
+  #mostUs = 0;
+  /** The seconds that the prefix tells. */
+  #second = -1;
+  readonly #prefix = new DataView(new ArrayBuffer(SECONDS_SIZE));
+
+  /** Tells the time at which the lines that follow were read. A clock that was set back is followed. */
+  setClock(wallNs: bigint): void {
+    const nowUs = Number(wallNs / 1000n);
+    const isAhead = this.#nextUs > nowUs && this.#nextUs <= nowUs + 2 * AHEAD_US;
+    if (!isAhead) this.#nextUs = nowUs;
+    this.#mostUs = nowUs + AHEAD_US;
+  }
+
+  /** Writes the label of the next line, {@link STAMP_SIZE} bytes, and returns where they end. */
+  write(bytes: DataView, at: number): number {
+    const us = this.#nextUs;
+    if (us < this.#mostUs) this.#nextUs = us + 1;
+    const second = Math.floor(us / SECOND_US);
+    if (second !== this.#second) this.#setSecond(second);
+    const nanoseconds = (us - second * SECOND_US) * 1000 + 500; // the middle of the microsecond, as in daemontools
+    const prefix = this.#prefix;
+    bytes.setUint32(at, prefix.getUint32(0));
+    bytes.setUint32(at + 4, prefix.getUint32(4));
+    bytes.setUint32(at + 8, prefix.getUint32(8));
+    bytes.setUint32(at + 12, prefix.getUint32(12));
+    bytes.setUint8(at + 16, prefix.getUint8(16));
+    bytes.setUint32(at + 17, fourDigits(nanoseconds >>> 16));
+    bytes.setUint32(at + 21, fourDigits(nanoseconds & 0xffff));
+    bytes.setUint8(at + 25, SPACE);
+    return at + STAMP_SIZE;
+  }
+
+  #setSecond(second: number): void {
+    this.#second = second;
+    const label = Buffer.from(formatTai64n(BigInt(second) * 1_000_000_000n), 'latin1');
+    for (let index = 0; index < SECONDS_SIZE; index++) this.#prefix.setUint8(index, label[index] ?? 0);
+  }
+}
+
+/** The four hexadecimal digits of 16 bits, as the 32 bits of their characters. */
+function fourDigits(bits: number): number {
+  return ((hexDigits[bits >>> 8] ?? 0) << 16) | (hexDigits[bits & 0xff] ?? 0);
+}
