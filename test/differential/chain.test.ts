@@ -494,7 +494,9 @@ describe.each(implementations)('a program behind chain-loading programs ($name)'
         // It opens nothing: perl, a shell and ls take the lowest descriptor.
         const descriptors = async (argv: readonly string[]): Promise<readonly string[]> => {
           await using started = start([...close, ...argv, '/bin/sleep', '1000'], { cwd: directory.path });
-          const isSleep = (pid: number): boolean => commandOf(pid) === 'sleep';
+          // Once it sleeps, it has closed the libraries that it was loaded from.
+          const isAsleep = (pid: number): boolean => /^State:\tS/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+          const isSleep = (pid: number): boolean => commandOf(pid) === 'sleep' && isAsleep(pid);
           const sleeps = (): number | false => [started.pid, ...childrenOf(started.pid)].find(isSleep) ?? false;
           const pid = await until(sleeps, { describe: 'the program runs', state: started.stderr });
           const lines = readdirSync(`/proc/${pid}/fd`).map((fd) => {

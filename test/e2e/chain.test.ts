@@ -2,7 +2,7 @@
  * Chains of our own programs, which go on in one process: what must not show, and what it makes possible. What any chain
  * has to do, ours or C's, is in test/differential.
  */
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test as always } from 'vitest';
 import { fatal, isRoot, silent } from './support/chain-loading.ts';
@@ -102,6 +102,12 @@ describe('limits in a chain', () => {
     expect(outcome).toEqual(fatal(name, `unable to run: it runs on Node, which needs ${needed}`));
   });
 
+  test('that others have set may be more than a shell can count', async () => {
+    const [name, limit] = ['/usr/bin/prlimit', '--data=9999999999999999999:'];
+    expect(await run([name, limit, ours('tai64n')])).toEqual(silent);
+    text(await run([name, limit, ours('envuidgid'), 'root', '/bin/echo', 'x']), 'x\n');
+  });
+
   asRoot('of processes count those of the account, and none of Node', async () => {
     await using here = temporaryDirectory();
     await using other = start([ours('setuidgid'), QUIET_ACCOUNT, 'sleep', '1000'], { cwd: here.path });
@@ -134,6 +140,27 @@ describe('fghack in a chain', () => {
   });
 });
 
+describe('on its way in and out a program of ours', () => {
+  test('runs nothing from the working directory, whatever PATH is', async () => {
+    await using here = temporaryDirectory();
+    here.makeDirectory('d');
+    for (const name of ['base64', 'cat', 'readlink']) {
+      writeFileSync(here.join(name), '#!/bin/sh\necho not this one >&2\n', { mode: 0o755 });
+    }
+    mkdirSync(here.join('links'));
+    symlinkSync(ours('envdir'), here.join('links/envdir'));
+    for (const PATH of ['', ':', 'none:']) {
+      text(await run([here.join('links/envdir'), 'd', '/bin/echo', 'x'], { cwd: here.path, env: { PATH } }), 'x\n');
+    }
+  });
+
+  test('leaves the flags of shared descriptors as others have set them meanwhile', async () => {
+    const set = "perl -MFcntl -e 'fcntl STDIN, F_SETFL, O_NONBLOCK or die'";
+    const show = "perl -MFcntl -e 'print +(fcntl(STDIN, F_GETFL, 0) & O_NONBLOCK) ? 1 : 0'";
+    text(await run(['/bin/sh', '-c', `exec </dev/null; "$1" ${set}; exec ${show}`, 'sh', ours('fghack')]), '1');
+  });
+});
+
 describe('ps shows', () => {
   const comm = (pid: number): string => readFileSync(`/proc/${pid}/comm`, 'latin1');
   const shown = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'latin1').replace(/\0.*$/s, '');
@@ -154,6 +181,9 @@ describe('ps shows', () => {
     await using fghack = start([ours('fghack'), 'sleep', '1000'], { cwd: here.path });
     const state = (): string => comm(fghack.pid) + shown(fghack.pid);
     await until(() => state() === 'fghack\nfghack sleep 1000', { describe: 'its name', state });
+    const [child] = readFileSync(`/proc/${fghack.pid}/task/${fghack.pid}/children`, 'latin1').split(' ');
+    process.kill(Number(child), 'SIGTERM');
+    expect(await fghack.exit).toEqual({ code: 111, signal: undefined });
   });
 });
 

@@ -50,22 +50,29 @@ export function programOf<T>(programs: Programs<T>): { readonly name: string; re
   return { name, main };
 }
 
+/**
+ * Ends the process. `process.exit` gives terminals and the O_NONBLOCK of descriptors 0 to 2 the state back that Node
+ * found them in: what others who share them have changed meanwhile is lost, so what runs for long ends by `exitAtOnce`,
+ * for which native code is loaded.
+ */
+type End = (exitCode: number) => never;
+
 /** Runs one of some programs that end by themselves, and ends the process with the exit code that it returns. */
-export function runProgram(programs: Programs<(words: readonly Buffer[]) => number>): void {
+export function runProgram(programs: Programs<(words: readonly Buffer[]) => number>, end?: End): void {
   const { name, main } = programOf(programs);
-  exitWith(name, () => main(argumentBytes()));
+  exitWith(name, () => main(argumentBytes()), end);
 }
 
 /** Ends the process with the exit code that `main` returns. */
-export function exitWith(name: string, main: () => number): never {
+export function exitWith(name: string, main: () => number, end: End = process.exit): never {
   let exitCode: number;
   try {
     exitCode = main();
   } catch (error) {
     // Nothing foreseen: said in one line all the same, never as a stack trace on a service's log.
-    exitCode = program(name).fatal(error instanceof Error ? error.message : String(error));
+    exitCode = program(name).fatal(String(error instanceof Error ? error.message : error).replace(/\n.*$/s, ''));
   }
-  process.exit(exitCode);
+  return end(exitCode);
 }
 
 /** The name under which the program was called, for the complaints of its option parser. */

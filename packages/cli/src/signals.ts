@@ -3,14 +3,15 @@ import { constants } from 'node:os';
 import { blockSignals, defaultSignal, ignoreSignal, signalBit, signalsIn } from '@daemontap/posix';
 import type { Inherited } from '@daemontap/posix';
 
-const { SIGCHLD, SIGPIPE, SIGXFSZ } = constants.signals;
+const { SIGCHLD, SIGINT, SIGPIPE, SIGTERM, SIGXFSZ } = constants.signals;
 
 /**
  * Undoes what Node made of the signals. Blocked ones are ignored meanwhile: Node has other threads, on which they
  * cannot be blocked from here, and which would end the process.
  */
 export function receiveSignals({ ignoredSignals, blockedSignals }: Inherited): void {
-  for (const signal of [SIGPIPE, SIGXFSZ]) defaultSignal(signal);
+  // Node's own way with INT and TERM also changes flags of shared descriptors back to what they were at its start.
+  for (const signal of [SIGINT, SIGPIPE, SIGTERM, SIGXFSZ]) defaultSignal(signal);
   blockSignals(0n); // of its own accord Node, told to have no debugger, blocks USR1
   for (const signal of signalsIn(ignoredSignals | (blockedSignals & ~signalBit(SIGCHLD)))) ignoreSignal(signal);
 }

@@ -1,6 +1,9 @@
+import { exitAtOnce, readInherited } from '@daemontap/posix';
 import { runProgram } from '../program.ts';
 import { readproctitle } from '../filters/readproctitle.ts';
 import { tai64n } from '../filters/tai64n.ts';
 import { tai64nlocal } from '../filters/tai64nlocal.ts';
+import { receiveSignals } from '../signals.ts';
 
-runProgram({ readproctitle, tai64n, tai64nlocal });
+receiveSignals(readInherited());
+runProgram({ readproctitle, tai64n, tai64nlocal }, exitAtOnce);

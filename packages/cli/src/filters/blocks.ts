@@ -4,7 +4,6 @@
  */
 import { readSync, writeSync } from 'node:fs';
 import { hasCode, waitUntil } from '@daemontap/posix';
-import { endAsByPipeSignal } from '../program.ts';
 
 const BLOCK_SIZE = 65_536; // what a pipe holds
 
@@ -16,7 +15,6 @@ export function eachBlock(take: (block: Buffer) => void): number {
     return 0;
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
-    if (hasCode(error, 'EPIPE')) endAsByPipeSignal();
     return 111;
   }
 }
