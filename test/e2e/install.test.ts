@@ -66,16 +66,14 @@ const KERNEL_LIMIT = 60_000;
 /** A job for every program in packages/cli/package.json. None needs rights or leaves anything. */
 const jobs: Readonly<Record<string, Job>> = {
   envdir: usage('envdir: usage: envdir dir child', 111),
-  envuidgid: usage('envuidgid: usage: envuidgid account child'),
-  fghack: usage('fghack: usage: fghack child'),
-  pgrphack: usage('pgrphack: usage: pgrphack child'),
+  envuidgid: { words: ['nobody', '/bin/sh', '-c', 'echo $UID'], stdout: '65534\n' },
+  fghack: { words: ['/bin/sh', '-c', 'echo said; exit 7'], code: 7, stdout: 'said\n' },
+  multilog: { words: ['-*', '+one*', 'e'], input: 'one\ntwo\n', stderr: 'one\n' },
+  pgrphack: { words: ['/bin/echo', 'led'], stdout: 'led\n' },
   readproctitle: { words: ['.....'], input: 'x' },
-  setlock: usage('setlock: usage: setlock [ -nNxX ] file program [ arg ... ]'),
+  setlock: { words: ['/dev/null', '/bin/echo', 'locked'], stdout: 'locked\n' },
   setuidgid: usage('setuidgid: usage: setuidgid account child'),
-  softlimit: usage(
-    'softlimit: usage: softlimit [-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] ' +
-      '[-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child',
-  ),
+  softlimit: { words: ['-o', '50', '-m', '4096000', '/bin/sh', '-c', 'ulimit -n; ulimit -v'], stdout: '50\n4000\n' },
   supervise: usage('supervise: usage: supervise dir'),
   svc: {
     words: ['-q'],

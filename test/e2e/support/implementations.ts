@@ -19,7 +19,8 @@ export type ProgramName =
   | 'envdir'
   | 'softlimit'
   | 'setlock'
-  | 'svscanboot';
+  | 'svscanboot'
+  | 'multilog';
 
 /** One set of programs that behave as daemontools. */
 export interface Implementation {
