@@ -210,17 +210,17 @@ export class LogDirectory {
   /** Removes the oldest finished files until there is room for `current` among so many. */
   *#purge(): Steps<void> {
     const { path, count } = this.#plan;
-    const names = yield* untilDone(['unable to read ', path], () =>
-      readdirSync(this.#inside('.'), 'latin1').filter((name) => name.startsWith('@') && name.length >= STAMP_LENGTH),
-    );
     const stampOf = (name: string): string => name.slice(0, STAMP_LENGTH);
-    names.sort((a, b) => (stampOf(a) < stampOf(b) ? -1 : stampOf(a) > stampOf(b) ? 1 : 0));
-    for (const name of names.slice(0, Math.max(0, names.length - count + 1))) {
-      const bytes = Buffer.from(name, 'latin1');
-      yield* untilDone(['unable to remove ', path, '/', bytes], () =>
-        unlinkSync(Buffer.concat([Buffer.from(this.#inside('')), bytes])),
+    // What cannot be removed is told of in these words, too, as in daemontools.
+    yield* untilDone(['unable to read ', path], () => {
+      const names = readdirSync(this.#inside('.'), 'latin1').filter(
+        (name) => name.startsWith('@') && name.length >= STAMP_LENGTH,
       );
-    }
+      names.sort((a, b) => (stampOf(a) < stampOf(b) ? -1 : stampOf(a) > stampOf(b) ? 1 : 0));
+      for (const name of names.slice(0, Math.max(0, names.length - count + 1))) {
+        unlinkSync(Buffer.from(this.#inside(name), 'latin1'));
+      }
+    });
   }
 
   *#setModeOfCurrent(mode: number): Steps<void> {

@@ -53,6 +53,8 @@ export class Multilog {
   /** The line at hand is longer than {@link LINE_MAX}: it was selected, and its rest follows. */
   #isLong = false;
   #isFull = false;
+  /** How many lines were kept in status files. */
+  #turns = 0;
 
   private constructor(script: Script, statusFiles: readonly StatusFile[], directories: readonly LogDirectory[]) {
     this.#decide = compileScript(script);
@@ -167,7 +169,8 @@ export class Multilog {
     const { shown, kept, logged } = this.#decide(first.bytes, start, textEnd);
     for (let times = 0; times < shown; times++) show(first.bytes, start, textEnd);
     for (let index = 0; index < this.#statusFiles.length; index++) {
-      if (kept[index] === true) this.#statusFiles[index]?.keep(first.bytes, start, textEnd);
+      if (kept[index] === true)
+        this.#statusFiles[index]?.keep(first.bytes, { start, end: textEnd, turn: ++this.#turns });
     }
     first.isSelected = logged[0] === true;
     for (let index = 1; index < this.#outputs.length; index++) {
@@ -186,7 +189,7 @@ export class Multilog {
 
   /** Writes all that is finished. */
   *#flush(): Steps<void> {
-    for (const each of this.#statusFiles) yield* each.flush();
+    for (const each of this.#statusFiles.toSorted((a, b) => a.turn - b.turn)) yield* each.flush();
     for (const { directory, bytes, length } of this.#outputs) yield* directory?.write(bytes, 0, length) ?? [];
     const { bytes, length } = this.#first;
     bytes.copyWithin(0, length, length + this.#pending);

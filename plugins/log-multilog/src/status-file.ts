@@ -14,6 +14,8 @@ export class StatusFile {
   readonly #fd: number;
   readonly #line = Buffer.alloc(SIZE);
   #isNew = false;
+  /** When the line came, among those of all status files: two of them may be the same file. */
+  turn = 0;
 
   /** @throws SetUpError */
   constructor(path: Buffer) {
@@ -25,7 +27,11 @@ export class StatusFile {
   }
 
   /** Takes a line, at most 1000 bytes. Of the lines until the next {@link flush} the last one is written. */
-  keep(bytes: Buffer, start: number, end: number): void {
+  keep(
+    bytes: Buffer,
+    { start, end, turn }: { readonly start: number; readonly end: number; readonly turn: number },
+  ): void {
+    this.turn = turn;
     const length = bytes.copy(this.#line, 0, start, end);
     this.#line.fill(NEWLINE, length);
     this.#isNew = true;
