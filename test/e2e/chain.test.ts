@@ -181,8 +181,9 @@ describe('ps shows', () => {
     await using fghack = start([ours('fghack'), 'sleep', '1000'], { cwd: here.path });
     const state = (): string => comm(fghack.pid) + shown(fghack.pid);
     await until(() => state() === 'fghack\nfghack sleep 1000', { describe: 'its name', state });
-    const [child] = readFileSync(`/proc/${fghack.pid}/task/${fghack.pid}/children`, 'latin1').split(' ');
-    process.kill(Number(child), 'SIGTERM');
+    const children = (): string => readFileSync(`/proc/${fghack.pid}/task/${fghack.pid}/children`, 'latin1').trim();
+    const child = await until(() => Number(children()) || false, { describe: 'its child', state: children });
+    process.kill(child, 'SIGTERM');
     expect(await fghack.exit).toEqual({ code: 111, signal: undefined });
   });
 });
