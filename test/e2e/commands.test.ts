@@ -487,7 +487,7 @@ describe.concurrent('where daemontap departs', () => {
     });
     const pids = [scan.svscan.pid, await scan.up('a'), await scan.up('a/log')];
     expect(pids.map(niceOf)).toEqual(expected);
-    process.kill(pids[1] ?? 0, 'SIGKILL');
+    process.kill(pids[1] ?? NaN, 'SIGKILL');
     expect(niceOf(await scan.up('a', pids[1]))).toBe(expected[1]);
   });
 
