@@ -1,4 +1,4 @@
-export { BLOCK_MAX, Multilog } from './multilog.ts';
+export { BLOCK_MAX, LINE_MAX, Multilog } from './multilog.ts';
 export { SetUpError } from './need.ts';
 export type { Need, Steps, Text } from './need.ts';
 export { openProcessorFiles } from './processor.ts';

@@ -13,8 +13,8 @@ import { Stamps } from './stamps.ts';
 import { StatusFile } from './status-file.ts';
 
 const NEWLINE = 0x0a;
-/** So much of a line is looked at, its stamp included. */
-const LINE_MAX = 1000;
+/** So much of a line is looked at, and kept until it is finished, its stamp included. In bytes. */
+export const LINE_MAX = 1000;
 /** So much of a line is shown on standard error. */
 const SHOWN_MAX = 200;
 const DOTS = Buffer.from('...\n');

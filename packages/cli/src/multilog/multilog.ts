@@ -2,7 +2,7 @@
 import { readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errorText } from '@daemontap/formats';
-import { BLOCK_MAX, Multilog, parseScript, SetUpError } from '@daemontap/log-multilog';
+import { BLOCK_MAX, LINE_MAX, Multilog, parseScript, SetUpError } from '@daemontap/log-multilog';
 import type { Need, Steps, Text } from '@daemontap/log-multilog';
 import { hasCode, isReady, openReadiness, readInherited, setProcessName } from '@daemontap/posix';
 import type { Inherited, ProcessEnd, Readiness } from '@daemontap/posix';
@@ -14,6 +14,8 @@ import { Signals } from './signals.ts';
 
 const { fatal, warning } = program('multilog');
 const STDIN = 0;
+/** With what there may be of an unfinished line, a block is all that KILL can lose: 64 KiB. */
+const READ_SIZE = BLOCK_MAX - LINE_MAX;
 const PAUSE_NS = 5_000_000_000n;
 const CANNOT_RUN = 111;
 /** So many blocks in a row, then signals are looked at. */
@@ -65,7 +67,7 @@ class Runner {
   /** Reads to the end, or to the end of a line after TERM. */
   async follow(log: Multilog): Promise<void> {
     const signals = this.#signals;
-    const buffer = Buffer.allocUnsafeSlow(BLOCK_MAX);
+    const buffer = Buffer.allocUnsafeSlow(READ_SIZE);
     for (let blocks = 1; ; blocks++) {
       if (blocks % BLOCKS_PER_TURN === 0) await nextTurn();
       if (signals.takeAlarm()) await this.run(log.rotate());
