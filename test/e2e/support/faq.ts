@@ -91,7 +91,7 @@ export async function openSession({ implementation, startsSvscan }: SessionOptio
     };
     if (seen !== undefined && shell !== undefined) {
       await until(() => seen(output()), { ...limits, describe: `"${command}" prints what the page shows` });
-      for (const pid of childrenOf(shell)) if (!others.includes(pid)) process.kill(pid, 'SIGINT');
+      for (const pid of childrenOf(shell)) if (!others.includes(pid)) send(pid, 'SIGINT');
     }
     await until(() => answered === typed, limits);
     return output();
@@ -103,7 +103,7 @@ export async function openSession({ implementation, startsSvscan }: SessionOptio
     restMs,
     async [Symbol.asyncDispose]() {
       const shells = childrenOf(unshare.pid ?? 0);
-      for (const pid of shells) process.kill(pid, 'SIGKILL');
+      for (const pid of shells) send(pid, 'SIGKILL');
       if (shells.length === 0) unshare.kill('SIGKILL');
       await ended;
       await here[Symbol.asyncDispose]();
@@ -217,5 +217,14 @@ async function followTranscript(session: Session, comparison: Comparison, steps:
       state: () => `\n${output}\nsvscan and its services: ${session.messages()}`,
     });
     if (expected === '') mayLookAgain = false;
+  }
+}
+
+/** A process that has ended by itself meanwhile needs no signal. */
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }
