@@ -21,6 +21,7 @@ const calls: Readonly<Record<string, readonly string[]>> = {
   tai64n: [],
   tai64nlocal: [],
   readproctitle: ['.....'],
+  multilog: ['t', './log'],
   envdir: ['variables', '/bin/true'],
   envuidgid: ['root', '/bin/true'],
   fghack: ['/bin/true'],

@@ -38,7 +38,9 @@ interface Output {
 
 /** A running multilog. */
 export class Multilog {
-  readonly #decide: Decide;
+  readonly #script: Script;
+  /** Made for the first line that something has to be decided about. */
+  #decide: Decide | undefined;
   readonly #statusFiles: readonly StatusFile[];
   readonly #outputs: readonly Output[];
   /** The first output: lines are put together at the end of its bytes, whether they stay there or not. */
@@ -57,7 +59,7 @@ export class Multilog {
   #turns = 0;
 
   private constructor(script: Script, statusFiles: readonly StatusFile[], directories: readonly LogDirectory[]) {
-    this.#decide = compileScript(script);
+    this.#script = script;
     this.#statusFiles = statusFiles;
     const output = (directory: LogDirectory | undefined): Output => ({
       directory,
@@ -166,6 +168,7 @@ export class Multilog {
   /** Sees to the line between `start` and `textEnd` of the first output's bytes; with its newline it ends at `end`. */
   #select(start: number, textEnd: number, end: number): void {
     const first = this.#first;
+    this.#decide ??= compileScript(this.#script);
     const { shown, kept, logged } = this.#decide(first.bytes, start, textEnd);
     for (let times = 0; times < shown; times++) show(first.bytes, start, textEnd);
     for (let index = 0; index < this.#statusFiles.length; index++) {

@@ -4,7 +4,6 @@
  * patterns takes. Patterns are whole lines, bytes, and a star that never looks back: section 8.2 of the behaviour
  * reference.
  */
-import { compileFunction } from 'node:vm';
 import type { Action, Script } from './script.ts';
 import { STAMP_SIZE } from './stamps.ts';
 
@@ -34,6 +33,8 @@ export function compileScript({ actions, stamps }: Pick<Script, 'actions' | 'sta
     ...actions.map((action) => compileAction(action, stamps)),
     'return outcome;',
   ];
+  // Not imported: it would be loaded, and cost every start, where there is nothing to decide, too.
+  const { compileFunction } = process.getBuiltinModule('node:vm');
   const decide = compileFunction(body.join('\n'), ['outcome', 'bytes', 'start', 'end']);
   return (bytes, start, end) => decide(outcome, bytes, start, end) as Outcome; // it returns what it is given
 }

@@ -1,4 +1,4 @@
+import { argumentBytes, exitAtOnce } from '@daemontap/posix';
 import { multilog } from '../multilog/multilog.ts';
-import { argumentBytes } from '@daemontap/posix';
 
-void multilog(argumentBytes()).then((exitCode) => process.exit(exitCode));
+void multilog(argumentBytes()).then(exitAtOnce);

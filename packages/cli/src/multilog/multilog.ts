@@ -1,6 +1,5 @@
 /** multilog: the engine of @daemontap/log-multilog on standard input, with its waiting, its signals and its voice. */
 import { readSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errorText } from '@daemontap/formats';
 import { BLOCK_MAX, LINE_MAX, Multilog, parseScript, SetUpError } from '@daemontap/log-multilog';
 import type { Need, Steps, Text } from '@daemontap/log-multilog';
@@ -69,7 +68,7 @@ class Runner {
     const signals = this.#signals;
     const buffer = Buffer.allocUnsafeSlow(READ_SIZE);
     for (let blocks = 1; ; blocks++) {
-      if (blocks % BLOCKS_PER_TURN === 0) await nextTurn();
+      if (blocks % BLOCKS_PER_TURN === 0) await new Promise(setImmediate); // signals get their turn
       if (signals.takeAlarm()) await this.run(log.rotate());
       if (signals.isToldToEnd && !log.isWithinLine) break;
       if (!isReady('readable', STDIN)) {
