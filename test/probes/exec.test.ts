@@ -17,7 +17,10 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-/** Runs a script that has the functions of @daemontap/posix, and returns what it or what it becomes prints. */
+/**
+ * Runs a script that has the functions of @daemontap/posix, and returns what it or what it becomes prints. As the
+ * programs do, without a compiler, which would take memory at any time.
+ */
 function node(script: string): string {
   const code = `import * as posix from '@daemontap/posix'; import * as fs from 'node:fs';
     const become = (file, ...words) => becomeUnder(new Map(), file, ...words);
@@ -28,7 +31,7 @@ function node(script: string): string {
       return () => exec(Buffer.from(file));
     };
     ${script}`;
-  const flags = ['--conditions=@daemontap/source', '--input-type=module', '-e', code];
+  const flags = ['--lite-mode', '--input-type=module', '-e', code];
   return execFileSync(process.execPath, flags, { encoding: 'latin1', cwd: import.meta.dirname, input: 'input' });
 }
 
