@@ -74,30 +74,88 @@ export interface Report {
   readonly service: string | undefined;
 }
 
-/** All hooks. */
+/** All hooks. `npm run docs` makes docs/hooks.md of this: the tags are rows, kind and deadline it finds in the code. */
 export interface KernelHooks {
-  /** Asks where a service's output goes. First sink wins; `undefined` passes: output goes where the kernel's goes. */
+  /**
+   * Asks where a service's output goes. First sink wins; `undefined` passes: output goes where the kernel's goes.
+   * @calledBy A service or its log service, whichever starts first, for both. `service` is never the log service.
+   * @failure This start is refused, and no further plugin is asked. The next start asks again.
+   * @before The lock is held and the control transports listen.
+   * @after `prepareSpawn` follows, without waiting for a sink that is promised. The sink serves all later starts; only
+   * a `log/` that comes later is a reason to ask again. It is closed once both services are released for good.
+   */
   readonly openLogSink: AsyncSeriesBailHook<[service: ServiceDirectory], LogSink | undefined>;
-  /** Asks how to start `./run`. Each tap returns the plan for the next tap; one that fails refuses this start. */
+  /**
+   * Asks how to start `./run`. Each tap returns the plan for the next tap; one that fails refuses this start.
+   * @calledBy A service or a log service, before each of its starts. The first tap is given the kernel's own plan.
+   * @failure This start is refused, never half-prepared, and no further plugin is asked. `startFailed` follows.
+   * @before `openLogSink` has been called, at this start or an earlier one; its sink may still be promised.
+   * @after `./run` is started once plan and sink are there: `serviceStarted` or `startFailed` follows, or neither when
+   * the service is no longer wanted by then.
+   */
   readonly prepareSpawn: AsyncSeriesWaterfallHook<[plan: SpawnPlan, service: ServiceDirectory]>;
-  /** Asks every control transport to listen. One that throws ends this service's supervision until the next scan. */
+  /**
+   * Asks every control transport to listen. One that throws ends this service's supervision until the next scan.
+   * @calledBy A service or a log service, when its supervision begins.
+   * @failure No further plugin is asked, what was opened is closed, the lock too, and `supervise` ends. A rejected
+   * promise is only reported.
+   * @before `supervise/lock` is held. This is the first hook of each supervision.
+   * @after The first start follows, unless a file `down` lies there or the directory is still being filled. Commands
+   * may come from now on. What was handed over is closed when supervision ends, before `serviceReleased`.
+   */
   readonly openControl: SyncHook<[service: ServiceDirectory, control: ControlPort]>;
-  /** Asks for watchers that hurry the scan. The timed scan stays the truth, so one that throws is only reported. */
+  /**
+   * Asks for watchers that hurry the scan. The timed scan stays the truth, so one that throws is only reported.
+   * @calledBy The scan loop of `svscan`, once. `supervise` has none.
+   * @failure A warning names plugin and hook. After a throw no further plugin is asked.
+   * @before All plugins are applied, and nothing is supervised yet.
+   * @after The first scan follows at once. Watchers are closed when the kernel is told to stop, before any service is.
+   */
   readonly watchScanDirectory: SyncHook<[watch: ScanWatch]>;
   /**
    * Tells what a service is now: when its supervision begins, after every change, and after every command about it.
    * Changes that follow from each other at once are one.
+   * @calledBy A service or a log service, when it has handled all that is at hand, and when it is released.
+   * @before `serviceStarted`, `startFailed` or `serviceEnded`, where the change is one of these.
+   * @after Nothing follows from it. After the last one comes `serviceReleased`.
    */
   readonly statusChanged: SyncHook<[service: ServiceDirectory, status: ServiceStatus]>;
-  /** Tells that `./run` has started. */
+  /**
+   * Tells that `./run` has started.
+   * @calledBy A service or a log service, once the system has given it a pid.
+   * @before `prepareSpawn` was answered. The kernel has closed its side of what the sink opened for this start.
+   * @after `statusChanged` follows, with the pid.
+   */
   readonly serviceStarted: SyncHook<[service: ServiceDirectory, pid: number]>;
-  /** Tells that `./run` could not be started, and why. */
+  /**
+   * Tells that `./run` could not be started, and why.
+   * @calledBy A service or a log service, when a plugin or the system has refused a start.
+   * @before `reported` was called with the reason.
+   * @after `statusChanged` follows. A service wanted up is tried again a second later; one wanted once only where the
+   * system was out of something.
+   */
   readonly startFailed: SyncHook<[service: ServiceDirectory, error: unknown]>;
-  /** Tells that the process has ended. */
+  /**
+   * Tells that the process has ended.
+   * @calledBy A service or a log service, as soon as the system tells of the end.
+   * @before The process is gone; the last `statusChanged` still names it.
+   * @after `statusChanged` follows. Where the next start follows at once, its hooks come first and both are one change.
+   */
   readonly serviceEnded: SyncHook<[service: ServiceDirectory, pid: number, end: ProcessEnd]>;
-  /** Tells that a service is no longer supervised. Its process has ended before. */
+  /**
+   * Tells that a service is no longer supervised. Its process has ended before.
+   * @calledBy A service or a log service, after `x`, or when its directory was removed or the kernel stops.
+   * @before The last `statusChanged`; then control transports and lock were closed.
+   * @after A scan that still finds the directory begins with `openControl`; else the sink is closed.
+   */
   readonly serviceReleased: SyncHook<[service: ServiceDirectory]>;
-  /** Tells what the kernel or a plugin has to say. Tap it to show messages; nothing else does. */
+  /**
+   * Tells what the kernel or a plugin has to say. Tap it to show messages; nothing else does.
+   * @calledBy The kernel, and every plugin through the `log` it was given.
+   * @failure Is not reported, as there is nobody left to tell; the other plugins are told all the same.
+   * @before Any other hook, or none.
+   * @after Nothing follows from it. After a start that failed, `startFailed` is called next.
+   */
   readonly reported: SyncHook<[report: Report]>;
 }
 
