@@ -25,7 +25,9 @@ export interface ServiceDirectory {
 export interface ServiceStatus {
   /** `undefined`: no process. */
   readonly pid: number | undefined;
+  /** True after `svc -p`, until `svc -c` or the next start. */
   readonly paused: boolean;
+  /** What was asked for, whatever is. */
   readonly want: Want;
   /** When the pid last changed, or supervision began; wall clock. */
   readonly sinceNs: bigint;
@@ -64,11 +66,13 @@ export type ReportLevel = 'fatal' | 'warning' | 'info' | 'debug';
 
 /** One message of the kernel or of a plugin. */
 export interface Report {
+  /** How grave it is. */
   readonly level: ReportLevel;
   /** Who says it, in daemontools' terms. */
   readonly program: 'svscan' | 'supervise';
   /** Without its reason: that is the `cause`. */
   readonly message: string;
+  /** The reason: an error, or `undefined`. */
   readonly cause: unknown;
   /** The service's label, when it is about one. */
   readonly service: string | undefined;

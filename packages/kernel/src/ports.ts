@@ -5,6 +5,7 @@
 
 /** Something that was opened and is closed once; closing it again is harmless. */
 export interface Closeable {
+  /** Lets go of it. The second time it does nothing. */
   close(): void;
 }
 
@@ -28,6 +29,7 @@ export type ServiceSignal = 'SIGTERM' | 'SIGHUP' | 'SIGALRM' | 'SIGINT' | 'SIGKI
 export interface SpawnPlan {
   /** Executed as it is, relative to the service directory, without a search. */
   readonly file: Buffer;
+  /** The arguments, the program's own name first. */
   readonly argv: readonly Buffer[];
   /** `NAME=value` entries, byte for byte. */
   readonly environment: readonly Buffer[];
