@@ -27,7 +27,15 @@ export interface ApplyAloneOptions {
   readonly runtimeDir?: string;
 }
 
-type Tap = (...args: readonly unknown[]) => unknown;
+/** What a plugin has tapped with. */
+export type Tap = (...args: readonly unknown[]) => unknown;
+
+/** A plugin that was applied to what the caller gave. */
+export interface Taps {
+  readonly said: readonly Said[];
+  /** What the plugin has tapped a hook with, in order. */
+  of(hook: keyof PluginHooks): readonly Tap[];
+}
 
 /**
  * Applies a plugin to hooks that only the test calls. There is no guard: what a tap throws reaches the test.
@@ -37,10 +45,31 @@ type Tap = (...args: readonly unknown[]) => unknown;
  * plugin.call('statusChanged', service, { pid: 7, paused: false, want: 'up', sinceNs: 0n });
  */
 export function applyAlone(plugin: Plugin, { runtimeDir }: ApplyAloneOptions = {}): AppliedPlugin {
-  const taps = new Map<string, Tap[]>();
-  const said: Said[] = [];
   const clock = new SimulatedClock();
   const readiness = new FakeReadiness();
+  const taps = applyTo(plugin, {
+    clock,
+    readiness,
+    runtimeDir() {
+      if (runtimeDir === undefined) throw new Error('unable to make a runtime directory: the test gave none');
+      return runtimeDir;
+    },
+  });
+  return {
+    clock,
+    readiness,
+    said: taps.said,
+    call: (hook, ...args) => taps.of(hook).map((tap) => tap(...args)),
+  };
+}
+
+/**
+ * Applies a plugin to a kernel of which the caller gives the rest.
+ * @throws what the plugin's `apply` throws
+ */
+export function applyTo(plugin: Plugin, rest: Omit<PluginKernel, 'hooks' | 'log'>): Taps {
+  const taps = new Map<string, Tap[]>();
+  const said: Said[] = [];
   const add = (hook: string) => (_options: unknown, tap: Tap) => {
     taps.set(hook, [...(taps.get(hook) ?? []), tap]);
   };
@@ -53,21 +82,6 @@ export function applyAlone(plugin: Plugin, { runtimeDir }: ApplyAloneOptions = {
     (message: string, about: ReportAbout = {}): void =>
       void said.push({ level, message, ...about });
   const log: Logger = { fatal: say('fatal'), warning: say('warning'), info: say('info'), debug: say('debug') };
-  const kernel: PluginKernel = {
-    hooks,
-    log,
-    clock,
-    readiness,
-    runtimeDir() {
-      if (runtimeDir === undefined) throw new Error('unable to make a runtime directory: the test gave none');
-      return runtimeDir;
-    },
-  };
-  plugin.apply(kernel);
-  return {
-    clock,
-    readiness,
-    said,
-    call: (hook, ...args) => (taps.get(hook) ?? []).map((tap) => tap(...args)),
-  };
+  plugin.apply({ ...rest, hooks, log });
+  return { said, of: (hook) => taps.get(hook) ?? [] };
 }

@@ -1,5 +1,14 @@
 export { applyAlone } from './apply-alone.ts';
 export type { AppliedPlugin, ApplyAloneOptions, HookArguments, Said } from './apply-alone.ts';
+export { failedChecks } from './contract/check.ts';
+export type { ContractCheck, FailedCheck } from './contract/check.ts';
+export { controlTransportChecks, controlTransportContract } from './contract/control-transport.ts';
+export type { ControlTransportContractOptions } from './contract/control-transport.ts';
+export { logSinkChecks, logSinkContract } from './contract/log-sink.ts';
+export type { LogSinkContractOptions } from './contract/log-sink.ts';
+export { spawnPluginChecks, spawnPluginContract } from './contract/spawn-plugin.ts';
+export type { SpawnPluginContractOptions, SpawnRefusal } from './contract/spawn-plugin.ts';
+export type { ContractPlace, ContractService, PluginContractOptions } from './contract/trial.ts';
 export { FakeFiles } from './fake-files.ts';
 export type { FakeService } from './fake-files.ts';
 export { FakeProcesses } from './fake-processes.ts';

@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import type { Closeable, Command, ServiceDirectory } from '@daemontap/kernel';
-import { applyAlone, serviceDirectory } from '@daemontap/testkit';
+import { applyAlone, controlTransportContract, serviceDirectory } from '@daemontap/testkit';
 import type { AppliedPlugin, TemporaryService } from '@daemontap/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { controlFifo } from './index.ts';
@@ -62,6 +62,19 @@ const codeOf = (body: () => unknown): unknown => {
 const openOk = (): unknown =>
   codeOf(() => closeSync(openSync(service.join('supervise/ok'), constants.O_WRONLY | constants.O_NONBLOCK)));
 
+controlTransportContract({
+  name: 'control-fifo',
+  create: () => controlFifo(),
+  send: async ({ path }, bytes) => {
+    const fd = openSync(`${path}/supervise/control`, constants.O_WRONLY | constants.O_NONBLOCK);
+    try {
+      writeSync(fd, bytes);
+    } finally {
+      closeSync(fd);
+    }
+  },
+});
+
 test('both FIFOs are made, for their owner alone', () => {
   open();
   publish();
@@ -82,15 +95,6 @@ test('ok can be opened once the first status is there, and no longer than superv
   for (const each of opened) each.close();
   for (const each of opened) each.close();
   expect([openOk(), plugin.readiness.watched]).toEqual(['ENXIO', []]);
-});
-
-test('each byte is a command, in order, and those that are none are ignored', () => {
-  open();
-  send('udopchaitkx');
-  send('?\n\u00ffU');
-  send('');
-  send('d');
-  expect(commands.join('')).toBe('udopchaitkxd');
 });
 
 test('more bytes than are read at once stay for the next turn', () => {
