@@ -2,10 +2,11 @@
  * Starts processes by posix_spawn(3): twice as fast as child_process, with the errno of the failed exec as an
  * exception, and under a soft descriptor limit below what this process has open.
  */
+import { keepAtExec } from './descriptors.ts';
 import { systemError } from './errno.ts';
 import { readLimit, writeLimit } from './limits.ts';
 import type { Limit } from './limits.ts';
-import { check, declare } from './native.ts';
+import { declare } from './native.ts';
 import { OF_THE_LIBRARY, signalSet, signalsIn, whileIgnoring } from './signals.ts';
 import { stringArray, terminated } from './strings.ts';
 
@@ -21,8 +22,6 @@ const cAttributesInit = declare('int posix_spawnattr_init(void *attributes)');
 const cSetFlags = declare('int posix_spawnattr_setflags(void *attributes, int16_t flags)');
 const cSetDefault = declare('int posix_spawnattr_setsigdefault(void *attributes, void *signals)');
 const cSetMask = declare('int posix_spawnattr_setsigmask(void *attributes, void *signals)');
-const cFcntl = declare('int fcntl(int fd, int command, int argument)');
-const F_SETFD = 2;
 const EBADF = 9;
 const EINVAL = 22;
 const POSIX_SPAWN_SETSIGDEF = 4;
@@ -83,7 +82,7 @@ function withActions(request: SpawnRequest, body: (actions: Uint8Array) => numbe
       if (source !== target && taken.has(source)) throw systemError(EINVAL, 'posix_spawn_file_actions_adddup2');
       const refused = cAddDup2(actions, source, target);
       // A caller's descriptor may lie above its own limit; it can be inherited, though not duplicated.
-      if (refused === EBADF && source === target) check(cFcntl(source, F_SETFD, 0), 'fcntl');
+      if (refused === EBADF && source === target) keepAtExec(source, true);
       else succeed(refused, 'posix_spawn_file_actions_adddup2');
       if (source !== target) taken.add(target);
     }

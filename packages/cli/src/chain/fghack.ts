@@ -17,7 +17,7 @@ const COPIES = 31;
 /** `fghack child`. Ends when no process has the pipe any more, with the child's exit code. */
 export function fghack({ words, given }: Call): Step {
   if (words.length === 0) return { exitCode: usage('fghack: usage: fghack child') };
-  setProcessName({ name: 'fghack', commandLine: ['fghack', ...words.map(String)].join(' ') });
+  setProcessName({ name: 'fghack', words });
   return { exitCode: follow(words, given) };
 }
 

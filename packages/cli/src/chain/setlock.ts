@@ -52,7 +52,7 @@ function takeLock(fd: number, { waits, words }: { readonly waits: boolean; reado
   } catch (error) {
     if (!waits) throw error;
     // It may take long: ps is to tell who waits, and for what.
-    setProcessName({ name: 'setlock', commandLine: ['setlock', ...words.map(String)].join(' ') });
+    setProcessName({ name: 'setlock', words });
     waitForLock(fd);
   }
 }

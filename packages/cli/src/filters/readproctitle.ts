@@ -12,7 +12,7 @@ export function readproctitle(words: readonly Buffer[]): number {
   const length = words.at(-1)?.length ?? 0;
   if (length < LENGTH_MIN) return WRONG_USE;
   const name = 'readproctitle';
-  setProcessName({ name, commandLine: name });
+  setProcessName({ name, words: [] });
   const { bytes, update } = openCommandLine([Buffer.from(name), ...words]);
   const bar = bytes.subarray(-1 - length, -1);
   bar.fill(DOT);

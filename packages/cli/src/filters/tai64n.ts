@@ -7,7 +7,7 @@ const NEWLINE = 0x0a;
 
 /** Exit code 0 at the end of the input, 111 when it cannot be read or the output not be written. */
 export function tai64n(words: readonly Buffer[]): number {
-  setProcessName({ name: 'tai64n', commandLine: ['tai64n', ...words].join(' ') });
+  setProcessName({ name: 'tai64n', words });
   return filter(labelLines(() => formatTai64n(toStampNs(wallClockNs()))));
 }
 

@@ -12,7 +12,7 @@ const NOTHING = Buffer.alloc(0);
 
 /** Exit code 0 at the end of the input, 111 when it cannot be read or the output not be written. */
 export function tai64nlocal(words: readonly Buffer[]): number {
-  setProcessName({ name: 'tai64nlocal', commandLine: ['tai64nlocal', ...words].join(' ') });
+  setProcessName({ name: 'tai64nlocal', words });
   return filter(convertLabels(localTime));
 }
 

@@ -33,7 +33,7 @@ class Ended extends Error {
 
 /** Runs until the end of the input, or TERM. Resolves with the exit code. */
 export async function multilog(words: readonly Buffer[]): Promise<number> {
-  setProcessName({ name: 'multilog', commandLine: ['multilog', ...words.map(String)].join(' ') });
+  setProcessName({ name: 'multilog', words });
   process.umask(0o022);
   const inherited = readInherited();
   receiveSignals(inherited);

@@ -53,7 +53,7 @@ export async function runSupervisor(program: SupervisorProgram): Promise<void> {
     const survive = (cause: unknown): void => warning('unable to finish a step', cause);
     const system = runningSystem(survive);
     raisePriority();
-    setProcessName({ name: program.name, commandLine: [program.name, ...words.map(String)].join(' ') });
+    setProcessName({ name: program.name, words });
     // Before anything is started: a signal between the two would end it and leave the service behind.
     const signals = takeSignals({ inherited: system.inherited, stops: program.stops(settings) });
     const { runtimeRoot, stopTimeoutMs } = settings;

@@ -4,7 +4,8 @@ import type { Closeable, ServiceStatus } from '@daemontap/kernel';
 import { anyPluginChecks } from './any-plugin.ts';
 import { declareTests } from './check.ts';
 import type { ContractCheck } from './check.ts';
-import { addedSince, filesIn, openThings } from './process-state.ts';
+import { filesIn, openThings } from './process-state.ts';
+import type { OpenThings } from './process-state.ts';
 import { inTrial } from './trial.ts';
 import type { ContractService, PluginContractOptions, Trial, TrialKernel, TrialService } from './trial.ts';
 
@@ -269,11 +270,8 @@ class Bench {
     return this.#trial.settle();
   }
 
-  settledTo(before: ReadonlyMap<string, number>): Promise<void> {
-    return this.until(
-      () => `what was opened is closed; there is still ${addedSince(before).join(', ')}`,
-      () => addedSince(before).length === 0,
-    );
+  settledTo(before: OpenThings): Promise<void> {
+    return this.#trial.settledTo(before);
   }
 
   closeAll(): void {

@@ -6,7 +6,8 @@ import type { LogSink } from '@daemontap/kernel';
 import { anyPluginChecks } from './any-plugin.ts';
 import { declareTests } from './check.ts';
 import type { ContractCheck } from './check.ts';
-import { addedSince, filesIn, flagsOf, openThings } from './process-state.ts';
+import { filesIn, flagsOf, openThings } from './process-state.ts';
+import type { OpenThings } from './process-state.ts';
 import { inTrial } from './trial.ts';
 import type { ContractService, PluginContractOptions, Trial, TrialKernel, TrialService } from './trial.ts';
 
@@ -280,11 +281,8 @@ class Bench {
     return this.#trial.settle();
   }
 
-  settledTo(before: ReadonlyMap<string, number>): Promise<void> {
-    return this.until(
-      () => `what was opened is closed; there is still ${addedSince(before).join(', ')}`,
-      () => addedSince(before).length === 0,
-    );
+  settledTo(before: OpenThings): Promise<void> {
+    return this.#trial.settledTo(before);
   }
 
   closeAll(): void {

@@ -5,7 +5,7 @@ import { simulateService } from '../simulation.ts';
 import { anyPluginChecks } from './any-plugin.ts';
 import { declareTests } from './check.ts';
 import type { ContractCheck } from './check.ts';
-import { addedSince, openThings } from './process-state.ts';
+import { openThings } from './process-state.ts';
 import { inTrial } from './trial.ts';
 import type { ContractPlace, ContractService, PluginContractOptions, Trial, TrialKernel } from './trial.ts';
 
@@ -155,10 +155,7 @@ export function spawnPluginChecks(options: SpawnPluginContractOptions): readonly
       await trial.settle();
       const before = openThings();
       for (let times = 0; times < 3; times++) await superviseOnce();
-      await trial.until(
-        () => `what was opened is closed; there is still ${addedSince(before).join(', ')}`,
-        () => addedSince(before).length === 0,
-      );
+      await trial.settledTo(before);
     }),
     ...Object.entries(options.refusals ?? {}).flatMap(([what, { create, message }]) => [
       check(`refuses with the reason, each time it is asked: ${what}`, async (trial) => {

@@ -13,6 +13,8 @@ import type { HookArguments, Tap, Taps } from '../apply-alone.ts';
 import { serviceDirectory } from '../service-directory.ts';
 import { SimulatedClock } from '../simulated-clock.ts';
 import { PolledReadiness } from './polled-readiness.ts';
+import { addedSince } from './process-state.ts';
+import type { OpenThings } from './process-state.ts';
 
 /** Where a plugin under contract is made. */
 export interface ContractPlace {
@@ -151,6 +153,14 @@ export class Trial {
     for (let turn = 0; turn < 10; turn++) await this.#turn();
   }
 
+  /** Lets the world go on until all that was opened since is closed. */
+  settledTo(before: OpenThings): Promise<void> {
+    return this.until(
+      () => `what was opened is closed; there is still ${addedSince(before).join(', ')}`,
+      () => addedSince(before).length === 0,
+    );
+  }
+
   /** Lets the world go on until an answer is there. @throws what the answer is rejected with */
   async settled<T>(what: string, answer: T | Promise<T>): Promise<T> {
     let isSettled = false;
@@ -164,7 +174,7 @@ export class Trial {
   assertQuiet(): void {
     for (const { clock, readiness } of this.#kernels) {
       assert.equal(clock.pendingTimers, 0, 'a timer of the kernel is still set');
-      assert.equal(readiness.watched, 0, 'a descriptor is still watched');
+      assert.equal(readiness.watched.length, 0, 'a descriptor is still watched');
     }
   }
 
