@@ -36,14 +36,14 @@ describe('hooks.ts is refused', () => {
     ['without a tag that a row needs', '   * @calledBy A service or its log', '   * A service or its log', /called by/],
     [
       'with a tag that no row shows',
-      '@failure This start is refused, and',
-      '@fails This start is refused, and',
+      '@failure This start is refused, never',
+      '@fails This start is refused, never',
       /@fails/,
     ],
-    ['with a tag that is there twice', '@failure This start is refused, and', '@before This start', /two tags @before/],
+    ['with a tag that is there twice', '@failure This start is refused, never', '@before This start', /two tags @before/],
     ['with an argument that has no name', '[watch: ScanWatch]', '[ScanWatch]', /has no name/],
     ['with a class that is not known', 'SyncHook<[watch', 'SyncLoopHook<[watch', /SyncLoopHook/],
-    ['with a hook that host.ts does not guard', 'readonly reported:', 'readonly said:', /guard of said/],
+    ['with a hook that guard.ts does not know', 'readonly reported:', 'readonly said:', /guard of said/],
   ])('%s', (_title, from, to, message) => {
     expect(kernelSource('hooks.ts')).toContain(from);
     const read: ReadSource = (path) =>

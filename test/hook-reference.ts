@@ -1,6 +1,6 @@
 /**
  * `npm run docs`: makes the reference part of docs/hooks.md from the kernel's sources. Arguments and members come from
- * the types, the kind and the deadline from the lists by which `plugin/host.ts` guards the hooks, the rest from doc
+ * the types, the kind and the deadline from the table by which `plugin/guard.ts` guards the hooks, the rest from doc
  * comments and their tags. What a hook's comment lacks is an error, and so is a tag that no row shows.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -39,7 +39,7 @@ export interface DeclaredHook {
   readonly doc: Doc;
 }
 
-/** How `plugin/host.ts` guards a hook. */
+/** How `plugin/guard.ts` guards a hook. */
 type Guard = 'TELLING' | 'ASKING' | 'ASKING_AT_ONCE';
 
 /** What a hook of a class is to a plugin. */
@@ -64,7 +64,7 @@ const guards: Readonly<Record<Guard, { verb: string; taps: string; blocks: strin
     verb: 'tells',
     taps: '`tap`',
     blocks: atOnce,
-    failure: 'A warning names plugin and hook; the other plugins are told all the same.',
+    failure: 'A warning names plugin, hook and service; the other plugins are told all the same.',
   },
 };
 
@@ -137,7 +137,7 @@ export function declaredHooks(read: ReadSource): readonly DeclaredHook[] {
     const hookClass = textOf(source, type.typeName);
     const given = hookClass.includes('Waterfall') ? args[0]?.type : answer && textOf(source, answer);
     const doc = docOf(source, member);
-    const guard = guarded.get(name) ?? unknown(`guard of ${name} in plugin/host.ts`);
+    const guard = guarded.get(name) ?? unknown(`guard of ${name} in plugin/guard.ts`);
     return { name, hookClass, args, answer: given, guard, doc };
   });
 }
@@ -175,29 +175,29 @@ function declaration(
   return undefined;
 }
 
-/** Which guard `plugin/host.ts` puts on each hook. */
+/** How `plugin/guard.ts` guards each hook. */
 function guardLists(read: ReadSource): ReadonlyMap<string, Guard> {
-  const found = new Map<string, Guard>();
-  for (const guard of Object.keys(guards) as Guard[]) {
-    // the keys of `guards` are the guards
-    const list = constant(parse(read, 'plugin/host.ts'), guard);
-    for (const [, name = ''] of list.matchAll(/'(\w+)'/g)) {
-      if (found.has(name)) throw new Error(`${name} has two guards in plugin/host.ts`);
-      found.set(name, guard);
-    }
-  }
-  return found;
+  const source = parse(read, 'plugin/guard.ts');
+  const waiting = constant(source, 'WAITING');
+  const kinds = [...constant(source, 'KINDS').matchAll(/(\w+): '(asks|tells)/g)];
+  return new Map(
+    kinds.map(([, name = '', kind]) => {
+      if (kind === 'tells') return [name, 'TELLING'];
+      return [name, waiting.includes(`'${name}'`) ? 'ASKING' : 'ASKING_AT_ONCE'];
+    }),
+  );
 }
 
 function answerDeadlineSeconds(read: ReadSource): number {
-  const value = constant(parse(read, 'plugin/host.ts'), 'ANSWER_DEADLINE_NS');
+  const value = constant(parse(read, 'plugin/guard.ts'), 'ANSWER_DEADLINE_NS');
   return Number(value.replaceAll('_', '').replace(/n$/, '')) / 1e9;
 }
 
 /** The source text of a constant's value. */
 function constant(source: Source, name: string): string {
-  for (const node of source.program.body) {
-    if (node.type !== 'VariableDeclaration') continue;
+  for (const statement of source.program.body) {
+    const node = statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement;
+    if (node?.type !== 'VariableDeclaration') continue;
     const found = node.declarations.find(({ id }) => id.type === 'Identifier' && id.name === name);
     if (found?.init) return textOf(source, found.init);
   }

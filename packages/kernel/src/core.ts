@@ -5,6 +5,7 @@ import type { Ports, SpawnPlan } from './ports.ts';
 
 /** The hooks, the world, and what every service is started with. */
 export interface Core {
+  /** As the plugins of this moment have tapped them: to be read anew at each use. */
   readonly hooks: KernelHooks;
   readonly ports: Ports;
   readonly log: Logger;

@@ -10,12 +10,22 @@ export type KernelErrorCode =
   | 'ROOT_DIRECTORY'
   | 'PLUGIN_FAILED'
   | 'PLUGIN_SILENT'
-  | 'PLUGIN_NAME_TAKEN';
+  | 'PLUGIN_NAME_TAKEN'
+  | 'PLUGIN_API'
+  | 'PLUGIN_MISSING'
+  | 'PLUGIN_OPTIONS';
+
+/** Knows a KernelError of another copy of this package, as a plugin's own dependencies may have one. */
+const BRAND = Symbol.for('@daemontap/kernel:KernelError');
 
 /** An error of the kernel: `message` has the form `unable to VERB OBJECT`, the system's reason is the `cause`. */
 export class KernelError extends Error {
   static {
     this.prototype.name = 'KernelError';
+    Object.defineProperty(this.prototype, BRAND, { value: true });
+  }
+  static override [Symbol.hasInstance](value: unknown): value is KernelError {
+    return typeof value === 'object' && value !== null && BRAND in value;
   }
   readonly code: KernelErrorCode;
   constructor(code: KernelErrorCode, message: string, options?: ErrorOptions) {

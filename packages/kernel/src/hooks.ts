@@ -70,6 +70,8 @@ export interface Report {
   readonly level: ReportLevel;
   /** Who says it, in daemontools' terms. */
   readonly program: 'svscan' | 'supervise';
+  /** The plugin that says it, where a configuration names it; `undefined`: the kernel, or one of its own. */
+  readonly plugin: string | undefined;
   /** Without its reason: that is the `cause`. */
   readonly message: string;
   /** The reason: an error, or `undefined`. */
@@ -83,10 +85,12 @@ export interface KernelHooks {
   /**
    * Asks where a service's output goes. First sink wins; `undefined` passes: output goes where the kernel's goes.
    * @calledBy A service or its log service, whichever starts first, for both. `service` is never the log service.
-   * @failure This start is refused, and no further plugin is asked. The next start asks again.
+   * @failure It is reported, and the next plugin is asked; the next start asks again. A `KernelError` is a refusal: this
+   * start is refused, and no further plugin is asked.
    * @before The lock is held and the control transports listen.
    * @after `prepareSpawn` follows, without waiting for a sink that is promised. The sink serves all later starts; only
-   * a `log/` that comes later is a reason to ask again. It is closed once both services are released for good.
+   * a `log/` that comes later, or other plugins, are a reason to ask again. Where there is none the next start asks
+   * again. It is closed once both services are released for good.
    */
   readonly openLogSink: AsyncSeriesBailHook<[service: ServiceDirectory], LogSink | undefined>;
   /**
@@ -99,19 +103,20 @@ export interface KernelHooks {
    */
   readonly prepareSpawn: AsyncSeriesWaterfallHook<[plan: SpawnPlan, service: ServiceDirectory]>;
   /**
-   * Asks every control transport to listen. One that throws ends this service's supervision until the next scan.
+   * Asks every control transport to listen.
    * @calledBy A service or a log service, when its supervision begins.
-   * @failure No further plugin is asked, what was opened is closed, the lock too, and `supervise` ends. A rejected
-   * promise is only reported.
+   * @failure It is reported, and the next plugin is asked. A `KernelError` that is thrown is a refusal: no further plugin
+   * is asked, what was opened is closed, the lock too, supervision ends until the next scan, and `supervise` ends.
    * @before `supervise/lock` is held. This is the first hook of each supervision.
    * @after The first start follows, unless a file `down` lies there or the directory is still being filled. Commands
-   * may come from now on. What was handed over is closed when supervision ends, before `serviceReleased`.
+   * may come from now on. What was handed over is closed when supervision ends, before `serviceReleased`. A plugin that
+   * comes with a change of the configuration is asked for each service that is supervised, and then told its status.
    */
   readonly openControl: SyncHook<[service: ServiceDirectory, control: ControlPort]>;
   /**
    * Asks for watchers that hurry the scan. The timed scan stays the truth, so one that throws is only reported.
-   * @calledBy The scan loop of `svscan`, once. `supervise` has none.
-   * @failure A warning names plugin and hook. After a throw no further plugin is asked.
+   * @calledBy The scan loop of `svscan`, once for each plugin. `supervise` has none.
+   * @failure It is reported, and the next plugin is asked.
    * @before All plugins are applied, and nothing is supervised yet.
    * @after The first scan follows at once. Watchers are closed when the kernel is told to stop, before any service is.
    */

@@ -12,9 +12,21 @@ export type {
 } from './hooks.ts';
 export { superviseScanDirectory, superviseService } from './kernel.ts';
 export type { Kernel, KernelOptions } from './kernel.ts';
-export { nodeClock } from './node/clock.ts';
-export { nodeFiles } from './node/files.ts';
+export { API_VERSION } from './plugin/contract.ts';
 export type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './plugin/contract.ts';
+export { definePlugin } from './plugin/define.ts';
+export type {
+  DefinedPluginKernel,
+  PluginDefinition,
+  PluginFactory,
+  SchemaIssue,
+  SchemaResult,
+  StandardSchema,
+} from './plugin/define.ts';
+export type { HookProfile } from './plugin/guard.ts';
+export type { PluginChanges, PluginProfile } from './plugin/host.ts';
+export { defineConfig, definePreset } from './plugin/stack.ts';
+export type { Config, PluginEntry, Preset } from './plugin/stack.ts';
 export type {
   Clock,
   Closeable,

@@ -45,7 +45,11 @@ const codeOf = (body: () => unknown): KernelErrorCode | undefined => {
     throw error;
   }
 };
-const plugin = (name: string, body: (kernel: PluginKernel) => void = () => {}): Plugin => ({ name, apply: body });
+const plugin = (name: string, body: (kernel: PluginKernel) => void = () => {}): Plugin => ({
+  name,
+  apiVersion: 1,
+  apply: body,
+});
 
 describe('what is refused', () => {
   test('a directory that does not exist', () => {
@@ -251,22 +255,110 @@ describe('plugins that fail', () => {
     expect(simulation.story).toEqual(['started finger', 'ended finger', 'started finger']);
     expect(new Set(simulation.reports.map(({ message }) => message))).toEqual(
       new Set([
-        'unable to tell plugin broken of statusChanged',
-        'unable to tell plugin broken of serviceStarted',
-        'unable to tell plugin broken of serviceEnded',
+        'plugin broken failed in statusChanged for finger',
+        'plugin broken failed in serviceStarted for finger',
+        'plugin broken failed in serviceEnded for finger',
       ]),
     );
   });
 
-  test('the runtime directory is made at the first call, named after the scan directory', async () => {
+  test('the state directory of a plugin is made at the first call, in the one named after the scan directory', async () => {
     let path: string | undefined;
     const asking = plugin('asking', (kernel) => {
-      kernel.hooks.serviceStarted.tap('asking', () => (path = kernel.runtimeDir()));
+      kernel.hooks.serviceStarted.tap('asking', () => (path = kernel.stateDir()));
     });
     const simulation = simulateScan({ services: { finger: {} }, plugins: [asking] });
     await simulation.settle();
-    expect(path).toMatch(/^\/run\/daemontap\/1-\d+$/);
+    expect(path).toMatch(/^\/run\/daemontap\/1-\d+\/asking$/);
     expect(() => simulation.files.hold(path ?? '').close()).not.toThrow();
+  });
+});
+
+describe('other plugins, while services run', () => {
+  const listening = (name: string, story: string[]): Plugin =>
+    plugin(name, ({ hooks }) => {
+      hooks.openControl.tap(name, ({ label }, { opened }) => {
+        story.push(`${name} listens to ${label}`);
+        opened({ close: () => void story.push(`${name} leaves ${label}`) });
+      });
+      hooks.watchScanDirectory.tap(name, ({ opened }) =>
+        opened({ close: () => void story.push(`${name} looks away`) }),
+      );
+      hooks.statusChanged.tap(name, ({ label }, { pid }) => void story.push(`${name} hears of ${label}, ${pid}`));
+      hooks.prepareSpawn.tap(name, (plan) => ({ ...plan, argv: [...plan.argv, Buffer.from(name)] }));
+    });
+
+  test.each(['a scan directory', 'a single service'])('in %s: no service notices', async (what) => {
+    const story: string[] = [];
+    const [stays, goes, comes] = ['stays', 'goes', 'comes'].map((name) => listening(name, story)) as [
+      Plugin,
+      Plugin,
+      Plugin,
+    ];
+    const isScan = what === 'a scan directory';
+    const simulation = isScan
+      ? simulateScan({ services: { finger: { log: true } }, plugins: [stays, goes] })
+      : simulateService({ plugins: [stays, goes] });
+    await simulation.settle();
+    await simulation.advanceMs(10);
+    const pids = simulation.processes.running.map(({ pid }) => pid);
+    const label = isScan ? 'finger' : '/service/finger';
+    story.length = 0;
+    const observer = simulation.plugins[0] as Plugin;
+    expect(simulation.kernel.replacePlugins([observer, comes, stays])).toEqual({ added: ['comes'], removed: ['goes'] });
+    const logged = isScan ? ['goes leaves finger/log', 'goes leaves finger'] : [`goes leaves ${label}`];
+    expect(story).toEqual([
+      ...logged,
+      ...(isScan ? ['goes looks away'] : []),
+      `comes listens to ${label}`,
+      `comes hears of ${label}, ${simulation.processIn('/service/finger')?.pid}`,
+      ...(isScan
+        ? [
+            'comes listens to finger/log',
+            `comes hears of finger/log, ${simulation.processIn('/service/finger/log')?.pid}`,
+          ]
+        : []),
+    ]);
+    expect(simulation.processes.running.map(({ pid }) => pid)).toEqual(pids);
+    simulation.endIn('/service/finger');
+    await simulation.advanceMs(1000);
+    const argv = simulation.processIn('/service/finger')?.request.argv.map(String);
+    expect(argv).toEqual(['./run', 'comes', 'stays']);
+    simulation.kernel.stop();
+    await simulation.settle();
+    for (const { pid } of simulation.processes.running) simulation.processes.end(pid);
+    await simulation.settle();
+    for (const { pid } of simulation.processes.running) simulation.processes.end(pid);
+    await simulation.settle();
+    expect([simulation.isDone(), simulation.leftovers()]).toEqual([
+      true,
+      { timers: 0, heldDirectories: 0, locks: 0, processes: 0, watches: 0 },
+    ]);
+  });
+
+  test('a plugin that refuses to listen to a service is reported, and the service runs on', async () => {
+    const refusing = plugin('refusing', ({ hooks }) => {
+      hooks.openControl.tap('refusing', () => {
+        throw new KernelError('CONTROL_FAILED', 'unable to read finger/supervise/control');
+      });
+    });
+    const simulation = simulateScan({ services: { finger: {} } });
+    await simulation.settle();
+    simulation.kernel.replacePlugins([...simulation.plugins, refusing]);
+    expect(simulation.reports.map(({ message }) => message)).toEqual(['unable to read finger/supervise/control']);
+    expect(simulation.processes.running.length).toBe(1);
+  });
+
+  test('the profiles tell what each plugin has cost', async () => {
+    const simulation = simulateScan({ services: { finger: {} }, plugins: [listening('one', [])] });
+    await simulation.settle();
+    const profile = simulation.kernel.profiles().find(({ name }) => name === 'one');
+    expect(profile?.hooks.map(({ hook, calls }) => [hook, calls])).toEqual([
+      ['openControl', 1],
+      ['watchScanDirectory', 1],
+      ['statusChanged', 1],
+      ['prepareSpawn', 1],
+    ]);
   });
 });
 

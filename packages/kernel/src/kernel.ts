@@ -1,10 +1,10 @@
 /** Makes kernels: one for a scan directory, as svscan, or one for a single service, as supervise. */
 import { KernelError } from './errors.ts';
 import type { Core } from './core.ts';
-import { createHooks } from './hooks.ts';
-import type { KernelHooks, Report, ReportLevel } from './hooks.ts';
-import type { Logger, Plugin, ReportAbout } from './plugin/contract.ts';
-import { applyPlugins } from './plugin/host.ts';
+import type { KernelHooks } from './hooks.ts';
+import type { Plugin } from './plugin/contract.ts';
+import { PluginHost } from './plugin/host.ts';
+import type { PluginChanges, PluginHostOptions, PluginProfile } from './plugin/host.ts';
 import type { HeldDirectory, Ports, SpawnPlan } from './ports.ts';
 import { labelOf } from './scan/label.ts';
 import { ScanLoop } from './scan/loop.ts';
@@ -23,6 +23,8 @@ export interface KernelOptions {
   readonly runtimeRoot: string;
   /** Until a service that was told to stop is killed, in milliseconds; `undefined`: it never is. */
   readonly stopTimeoutMs: number | undefined;
+  /** What the configuration says for one plugin and one service alone; default: nothing. */
+  readonly serviceOptions?: PluginHostOptions['serviceOptions'];
 }
 
 /** A running supervisor. */
@@ -31,13 +33,21 @@ export interface Kernel {
   requestScan(): void;
   /** Stops every service in order. */
   stop(): void;
+  /**
+   * Goes on with these plugins. Who is the very same object as before is left alone, and what others have open is closed;
+   * no service notices. Output goes where the new ones say from each service's next start on.
+   * @throws `PLUGIN_NAME_TAKEN`, `PLUGIN_API`, `PLUGIN_MISSING`, `PLUGIN_FAILED`; all is as before then
+   */
+  replacePlugins(plugins: readonly Plugin[]): PluginChanges;
+  /** What the plugins' taps have cost until now. */
+  profiles(): readonly PluginProfile[];
   /** Resolves when nothing is supervised any more; it never rejects. */
   readonly done: Promise<void>;
 }
 
 /**
  * Supervises every service of a scan directory until it is stopped.
- * @throws `NO_DIRECTORY`, `ROOT_DIRECTORY`, `PLUGIN_FAILED`, `PLUGIN_NAME_TAKEN`
+ * @throws `NO_DIRECTORY`, `ROOT_DIRECTORY`, and what {@link Kernel.replacePlugins} throws
  * @example
  * const kernel = superviseScanDirectory({ ...system, path: Buffer.from('/service'), plugins: daemontools(), … });
  * process.on('SIGTERM', () => kernel.stop());
@@ -48,20 +58,25 @@ export function superviseScanDirectory(options: KernelOptions): Kernel {
     if (held.identity === options.ports.files.rootIdentity()) {
       throw new KernelError('ROOT_DIRECTORY', 'unable to scan /: it is the root directory and holds no services');
     }
-    const { core, close } = createCore({ ...options, held, program: 'svscan' });
+    const { core, host, close } = createCore({ ...options, held, program: 'svscan' });
     const loop = new ScanLoop(core, held);
     loop.start();
-    return { requestScan: () => loop.requestScan(), stop: () => loop.stop(), done: loop.done.then(close) };
+    return {
+      ...pluginsOf(host, loop),
+      requestScan: () => loop.requestScan(),
+      stop: () => loop.stop(),
+      done: loop.done.then(close),
+    };
   });
 }
 
 /**
  * Supervises one service until `x` and its end. Stopping waits for the service for as long as it takes.
- * @throws `NO_DIRECTORY`, `LOCK_HELD`, `STAT_FAILED`, `PLUGIN_FAILED`, `PLUGIN_NAME_TAKEN`, or a control transport's
+ * @throws `NO_DIRECTORY`, `LOCK_HELD`, `STAT_FAILED`, a control transport's, and what {@link Kernel.replacePlugins} throws
  */
 export function superviseService(options: KernelOptions): Kernel {
   return holding(options, (held) => {
-    const { core, close } = createCore({ ...options, held, program: 'supervise' });
+    const { core, host, close } = createCore({ ...options, held, program: 'supervise' });
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const label = labelOf(options.path);
     const directory = { label, role: 'service', hasLog: false, identity: held.identity, path: held.path } as const;
@@ -78,7 +93,12 @@ export function superviseService(options: KernelOptions): Kernel {
         resolve();
       },
     });
-    return { requestScan() {}, stop: () => service.leave(), done: done.then(close) };
+    return {
+      ...pluginsOf(host, { meet: (hooks) => (sink.renew(), service.meet(hooks)) }),
+      requestScan() {},
+      stop: () => service.leave(),
+      done: done.then(close),
+    };
   });
 }
 
@@ -100,36 +120,55 @@ function holding({ path, ports }: KernelOptions, make: (held: HeldDirectory) => 
 
 function createCore(
   options: KernelOptions & { readonly held: HeldDirectory; readonly program: 'svscan' | 'supervise' },
-): { readonly core: Core; close(): void } {
-  const { ports, plugins, basePlan, runtimeRoot, held, stopTimeoutMs } = options;
-  const hooks = createHooks();
-  const log = createLogger(hooks, options.program);
+): { readonly core: Core; readonly host: PluginHost; close(): void } {
+  const { ports, plugins, basePlan, runtimeRoot, held, stopTimeoutMs, program } = options;
+  const { clock, readiness, files } = ports;
   const runtimePath = `${runtimeRoot}/${held.identity}`;
-  let isMade = false;
-  const runtimeDir = (): string => {
-    // Each time: whoever tidies up /tmp may have removed it.
-    for (const path of [runtimeRoot, runtimePath]) ports.files.makeRuntimeDir(path);
-    isMade = true;
-    return runtimePath;
-  };
-  const { clock, readiness } = ports;
-  applyPlugins(plugins, { hooks, log, clock, readiness, runtimeDir });
-  const stopTimeoutNs = stopTimeoutMs === undefined ? undefined : BigInt(Math.round(stopTimeoutMs * 1e6));
+  const made = new Set<string>();
+  const host = new PluginHost({
+    program,
+    clock,
+    readiness,
+    stateDir(plugin) {
+      const statePath = `${runtimePath}/${plugin.replaceAll('/', '+')}`;
+      // Each time: whoever tidies up /tmp may have removed it.
+      for (const path of [runtimeRoot, runtimePath, statePath]) files.makeRuntimeDir(path);
+      made.add(statePath);
+      return statePath;
+    },
+    serviceOptions: options.serviceOptions ?? (() => ({})),
+  });
+  host.replace(plugins);
   return {
-    core: { hooks, ports, log, basePlan, stopTimeoutNs },
+    core: {
+      get hooks() {
+        return host.hooks;
+      },
+      ports,
+      log: host.log,
+      basePlan,
+      stopTimeoutNs: stopTimeoutMs === undefined ? undefined : BigInt(Math.round(stopTimeoutMs * 1e6)),
+    },
+    host,
     close() {
-      if (isMade) ports.files.removeRuntimeDir(runtimePath);
+      host.close();
+      for (const path of made.size > 0 ? [...made, runtimePath] : []) files.removeRuntimeDir(path);
       held.close();
     },
   };
 }
 
-function createLogger(hooks: KernelHooks, program: Report['program']): Logger {
-  const say =
-    (level: ReportLevel) =>
-    (message: string, { cause, service }: ReportAbout = {}): void => {
-      const by = service === undefined ? program : 'supervise';
-      hooks.reported.call({ level, program: by, message, cause, service: service?.label });
-    };
-  return { fatal: say('fatal'), warning: say('warning'), info: say('info'), debug: say('debug') };
+/** The part of a kernel that is about its plugins. */
+function pluginsOf(
+  host: PluginHost,
+  supervised: { meet(hooks: KernelHooks): void },
+): Pick<Kernel, 'replacePlugins' | 'profiles'> {
+  return {
+    profiles: () => host.profiles,
+    replacePlugins(plugins) {
+      const { addedHooks, ...changes } = host.replace(plugins);
+      supervised.meet(addedHooks);
+      return changes;
+    },
+  };
 }

@@ -1,5 +1,5 @@
 /** One plugin without a kernel: a test calls what it has tapped, and sees what it says. */
-import type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout, ReportLevel } from '@daemontap/kernel';
+import type { Closeable, Logger, Plugin, PluginHooks, PluginKernel, ReportAbout, ReportLevel } from '@daemontap/kernel';
 import { FakeReadiness } from './fake-readiness.ts';
 import { SimulatedClock } from './simulated-clock.ts';
 
@@ -19,12 +19,16 @@ export interface AppliedPlugin {
   readonly said: readonly Said[];
   /** Calls every tap of a hook in order and returns what each one returned. @throws what a tap throws */
   call<K extends keyof PluginHooks>(hook: K, ...args: HookArguments<K>): readonly unknown[];
+  /** Closes what the plugin has handed over with `opened`, the last thing first. */
+  close(): void;
 }
 
 /** Where a plugin is applied. */
 export interface ApplyAloneOptions {
-  /** What `runtimeDir()` answers; default: it throws. */
-  readonly runtimeDir?: string;
+  /** What `stateDir()` answers; default: it throws. */
+  readonly stateDir?: string;
+  /** What `serviceOptions()` answers; default: nothing. */
+  readonly serviceOptions?: PluginKernel['serviceOptions'];
 }
 
 /** What a plugin has tapped with. */
@@ -33,6 +37,8 @@ export type Tap = (...args: readonly unknown[]) => unknown;
 /** A plugin that was applied to what the caller gave. */
 export interface Taps {
   readonly said: readonly Said[];
+  /** What the plugin has handed over with `opened`, in order. */
+  readonly opened: readonly Closeable[];
   /** What the plugin has tapped a hook with, in order. */
   of(hook: keyof PluginHooks): readonly Tap[];
 }
@@ -44,22 +50,29 @@ export interface Taps {
  * const plugin = applyAlone(statusFile());
  * plugin.call('statusChanged', service, { pid: 7, paused: false, want: 'up', sinceNs: 0n });
  */
-export function applyAlone(plugin: Plugin, { runtimeDir }: ApplyAloneOptions = {}): AppliedPlugin {
+export function applyAlone(
+  plugin: Plugin,
+  { stateDir, serviceOptions = () => ({}) }: ApplyAloneOptions = {},
+): AppliedPlugin {
   const clock = new SimulatedClock();
   const readiness = new FakeReadiness();
   const taps = applyTo(plugin, {
     clock,
     readiness,
-    runtimeDir() {
-      if (runtimeDir === undefined) throw new Error('unable to make a runtime directory: the test gave none');
-      return runtimeDir;
+    stateDir() {
+      if (stateDir === undefined) throw new Error('unable to make a state directory: the test gave none');
+      return stateDir;
     },
+    serviceOptions,
   });
   return {
     clock,
     readiness,
     said: taps.said,
     call: (hook, ...args) => taps.of(hook).map((tap) => tap(...args)),
+    close() {
+      for (const thing of taps.opened.toReversed()) thing.close();
+    },
   };
 }
 
@@ -67,9 +80,10 @@ export function applyAlone(plugin: Plugin, { runtimeDir }: ApplyAloneOptions = {
  * Applies a plugin to a kernel of which the caller gives the rest.
  * @throws what the plugin's `apply` throws
  */
-export function applyTo(plugin: Plugin, rest: Omit<PluginKernel, 'hooks' | 'log'>): Taps {
+export function applyTo(plugin: Plugin, rest: Omit<PluginKernel, 'hooks' | 'log' | 'opened'>): Taps {
   const taps = new Map<string, Tap[]>();
   const said: Said[] = [];
+  const opened: Closeable[] = [];
   const add = (hook: string) => (_options: unknown, tap: Tap) => {
     taps.set(hook, [...(taps.get(hook) ?? []), tap]);
   };
@@ -82,6 +96,6 @@ export function applyTo(plugin: Plugin, rest: Omit<PluginKernel, 'hooks' | 'log'
     (message: string, about: ReportAbout = {}): void =>
       void said.push({ level, message, ...about });
   const log: Logger = { fatal: say('fatal'), warning: say('warning'), info: say('info'), debug: say('debug') };
-  plugin.apply({ ...rest, hooks, log });
-  return { said, of: (hook) => taps.get(hook) ?? [] };
+  plugin.apply({ ...rest, hooks, log, opened: (thing) => void opened.push(thing) });
+  return { said, opened, of: (hook) => taps.get(hook) ?? [] };
 }

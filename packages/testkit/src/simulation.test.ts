@@ -16,6 +16,7 @@ test('the example of the README is true', async () => {
   const started: string[] = [];
   const plugin: Plugin = {
     name: 'mine',
+    apiVersion: 1,
     apply({ hooks }) {
       hooks.serviceStarted.tap('mine', ({ label }) => void started.push(label));
     },

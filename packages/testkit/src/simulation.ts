@@ -56,6 +56,8 @@ export interface Leftovers {
 /** A kernel in a simulated world, and the world. */
 export interface Simulation extends World {
   readonly kernel: Kernel;
+  /** What the kernel was given: the simulation's own plugin, which is to stay, and then the plugins under test. */
+  readonly plugins: readonly Plugin[];
   /** Everything that the hook `reported` told, in order. */
   readonly reports: readonly Report[];
   /** What the telling hooks told, one line each: `started finger`, `ended finger`, `released finger`, `failed finger`. */
@@ -122,9 +124,10 @@ function simulate(
   prepare(files);
   clock.advanceMs(60_000);
   before?.({ clock, files, processes, readiness });
+  const all = [observer.plugin, ...plugins];
   const kernel = supervise({
     path: Buffer.from(path),
-    plugins: [observer.plugin, ...plugins],
+    plugins: all,
     ports: { clock, files, processes, readiness },
     basePlan,
     runtimeRoot: '/run/daemontap',
@@ -148,6 +151,7 @@ function simulate(
 
   return {
     kernel,
+    plugins: all,
     clock,
     files,
     processes,
@@ -213,6 +217,7 @@ function observe(): Observer {
   const statuses = new Map<ServiceDirectory, ServiceStatus>();
   const plugin: Plugin = {
     name: 'simulation',
+    apiVersion: 1,
     apply({ hooks }) {
       hooks.reported.tap('simulation', (report) => void reports.push(report));
       hooks.openControl.tap('simulation', (service, control) => {

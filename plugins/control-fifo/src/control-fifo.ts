@@ -1,8 +1,8 @@
 /** daemontools' control transport: `supervise/control`, one command a byte, and `supervise/ok`, which only exists. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { parseCommand } from '@daemontap/formats';
-import { KernelError, systemCode } from '@daemontap/kernel';
-import type { Closeable, ControlPort, Plugin, ServiceDirectory } from '@daemontap/kernel';
+import { definePlugin, KernelError, systemCode } from '@daemontap/kernel';
+import type { Closeable, ControlPort, PluginFactory, ServiceDirectory } from '@daemontap/kernel';
 import { ensureFifo } from '@daemontap/posix';
 
 const { O_RDONLY, O_RDWR, O_NONBLOCK, O_NOFOLLOW } = constants;
@@ -13,28 +13,27 @@ const NOT_A_FIFO = new Error('it is not a FIFO');
 const READ_BYTES = 64;
 
 /** Listens on the control FIFO of every service, so that `svc`, `svok` and `svstat` find it. */
-export function controlFifo(): Plugin {
-  return {
-    name: 'control-fifo',
-    apply({ hooks, readiness }) {
-      const buffer = Buffer.alloc(READ_BYTES);
-      const unannounced = new WeakMap<ServiceDirectory, ControlPort>();
-      hooks.openControl.tap('control-fifo', (service, control) => {
-        const fd = openFifo(service, 'control', O_RDWR); // its own writer: it never meets end of file
-        const watch = readiness.watchReadable(fd, () => carryOut(read(fd, buffer), control));
-        control.opened(closing(fd, watch));
-        refuseOther(service, 'ok'); // it is opened when nobody can be refused any more
-        unannounced.set(service, control);
-      });
-      // After all others: once `ok` can be opened, the first status and all the rest is there.
-      hooks.statusChanged.tap({ name: 'control-fifo', stage: Infinity }, (service) => {
-        const control = unannounced.get(service);
-        if (!unannounced.delete(service)) return;
-        control?.opened(closing(openFifo(service, 'ok', O_RDONLY)));
-      });
-    },
-  };
-}
+export const controlFifo: PluginFactory = definePlugin({
+  name: 'control-fifo',
+  apiVersion: 1,
+  apply({ hooks, readiness }) {
+    const buffer = Buffer.alloc(READ_BYTES);
+    const unannounced = new WeakMap<ServiceDirectory, ControlPort>();
+    hooks.openControl.tap('control-fifo', (service, control) => {
+      const fd = openFifo(service, 'control', O_RDWR); // its own writer: it never meets end of file
+      const watch = readiness.watchReadable(fd, () => carryOut(read(fd, buffer), control));
+      control.opened(closing(fd, watch));
+      refuseOther(service, 'ok'); // it is opened when nobody can be refused any more
+      unannounced.set(service, control);
+    });
+    // After all others: once `ok` can be opened, the first status and all the rest is there.
+    hooks.statusChanged.tap({ name: 'control-fifo', stage: Infinity }, (service) => {
+      const control = unannounced.get(service);
+      if (!unannounced.delete(service)) return;
+      control?.opened(closing(openFifo(service, 'ok', O_RDONLY)));
+    });
+  },
+});
 
 /**
  * Opens a FIFO of the service, made where it is missing.

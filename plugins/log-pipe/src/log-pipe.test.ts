@@ -18,21 +18,21 @@ import { applyAlone, logSinkContract } from '@daemontap/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { logPipe } from './index.ts';
 
-let runtimeDir: string;
+let stateDir: string;
 let opened: number[];
 beforeEach(() => {
-  runtimeDir = mkdtempSync(join(tmpdir(), 'daemontap-pipes-'));
+  stateDir = mkdtempSync(join(tmpdir(), 'daemontap-pipes-'));
   opened = [];
 });
 afterEach(() => {
   for (const fd of opened) closeSync(fd);
-  rmSync(runtimeDir, { recursive: true });
+  rmSync(stateDir, { recursive: true });
 });
 
 const finger: ServiceDirectory = { label: 'finger', role: 'service', hasLog: true, identity: '1-2', path: '/nowhere' };
-const path = (): string => join(runtimeDir, 'pipe-1-2');
+const path = (): string => join(stateDir, 'pipe-1-2');
 const open = (service = finger): LogSink | undefined =>
-  applyAlone(logPipe(), { runtimeDir }).call('openLogSink', service)[0] as LogSink | undefined; // the plugin's only tap
+  applyAlone(logPipe(), { stateDir }).call('openLogSink', service)[0] as LogSink | undefined; // the plugin's only tap
 function sinkOf(service = finger): LogSink & { readonly openInput: () => number } {
   const sink = open(service);
   if (sink?.openInput === undefined) throw new Error('no pipe');

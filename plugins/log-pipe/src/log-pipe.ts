@@ -4,28 +4,27 @@
  * on when the kernel does not.
  */
 import { chmodSync, closeSync, constants, lstatSync, openSync, rmSync } from 'node:fs';
-import { KernelError, systemCode } from '@daemontap/kernel';
-import type { LogSink, Plugin } from '@daemontap/kernel';
+import { definePlugin, KernelError, systemCode } from '@daemontap/kernel';
+import type { LogSink, PluginFactory } from '@daemontap/kernel';
 import { mkfifo } from '@daemontap/posix';
 
 const { O_RDONLY, O_RDWR, O_NONBLOCK, O_NOFOLLOW } = constants;
 
 /** Gives each service that has a log/ directory a pipe to the service in it. */
-export function logPipe(): Plugin {
-  return {
-    name: 'log-pipe',
-    apply(kernel) {
-      kernel.hooks.openLogSink.tap('log-pipe', (service) => {
-        if (!service.hasLog) return undefined;
-        try {
-          return openPipe(`${kernel.runtimeDir()}/pipe-${service.identity}`);
-        } catch (cause) {
-          throw new KernelError('PIPE_FAILED', `unable to create pipe for ${service.label}`, { cause });
-        }
-      });
-    },
-  };
-}
+export const logPipe: PluginFactory = definePlugin({
+  name: 'log-pipe',
+  apiVersion: 1,
+  apply(kernel) {
+    kernel.hooks.openLogSink.tap('log-pipe', (service) => {
+      if (!service.hasLog) return undefined;
+      try {
+        return openPipe(`${kernel.stateDir()}/pipe-${service.identity}`);
+      } catch (cause) {
+        throw new KernelError('PIPE_FAILED', `unable to create pipe for ${service.label}`, { cause });
+      }
+    });
+  },
+});
 
 function openPipe(path: string): LogSink {
   makeFifo(path);

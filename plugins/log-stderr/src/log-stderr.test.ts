@@ -24,7 +24,14 @@ function shown(reports: readonly (Omit<Report, 'cause'> & { readonly cause?: str
 }
 
 const report = (fields: Partial<Omit<Report, 'cause'>> & { readonly cause?: string }) =>
-  ({ level: 'warning', program: 'svscan', message: 'unable to scan', service: undefined, ...fields }) as const;
+  ({
+    level: 'warning',
+    program: 'svscan',
+    message: 'unable to scan',
+    plugin: undefined,
+    service: undefined,
+    ...fields,
+  }) as const;
 
 test('a message is a line of daemontools, with the reason in the words of daemontools', () => {
   const all = [
@@ -32,18 +39,20 @@ test('a message is a line of daemontools, with the reason in the words of daemon
     report({ level: 'fatal', program: 'supervise', message: 'unable to start finger/run', cause: 'missing' }),
     report({ message: 'finger/log is not a directory: finger is not logged' }),
     report({ cause: "new Error('two\\nlines')" }),
+    report({ plugin: 'heartbeat' }),
   ];
   expect(shown(all)).toBe(
     'svscan: warning: unable to stat finger: file does not exist\n' +
       'supervise: fatal: unable to start finger/run: file does not exist\n' +
       'svscan: warning: finger/log is not a directory: finger is not logged\n' +
-      'svscan: warning: unable to scan: two lines\n',
+      'svscan: warning: unable to scan: two lines\n' +
+      'svscan: warning: heartbeat: unable to scan\n',
   );
 });
 
 test('it is silent about what is no trouble, and opens nothing for it', () => {
   expect(shown([report({ level: 'info' }), report({ level: 'debug' })])).toBe('');
   const plugin = applyAlone(logStderr());
-  plugin.call('reported', { level: 'info', program: 'svscan', message: 'well', cause: undefined, service: undefined });
+  plugin.call('reported', { ...report({ level: 'info', message: 'well' }), cause: undefined });
   expect(plugin.said).toEqual([]);
 });

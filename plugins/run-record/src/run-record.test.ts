@@ -22,18 +22,18 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RECORD_SIZE, runRecord } from './index.ts';
 import type { RecordFileHeader, RunRecord } from './index.ts';
 
-let runtimeDir: string;
+let stateDir: string;
 let plugin: AppliedPlugin;
 let services: ServiceDirectory[];
 
 beforeEach(() => {
-  runtimeDir = mkdtempSync(join(tmpdir(), 'daemontap-records-'));
-  plugin = applyAlone(runRecord(), { runtimeDir });
+  stateDir = mkdtempSync(join(tmpdir(), 'daemontap-records-'));
+  plugin = applyAlone(runRecord(), { stateDir });
   services = [];
 });
 afterEach(() => {
   for (const each of [...services]) release(each); // the file is closed with the last one
-  rmSync(runtimeDir, { recursive: true });
+  rmSync(stateDir, { recursive: true });
 });
 
 const service = (label: string, identity: string, role: ServiceDirectory['role'] = 'service'): ServiceDirectory => ({
@@ -52,7 +52,7 @@ const release = (directory: ServiceDirectory): void => {
   plugin.call('serviceReleased', directory);
 };
 const idle: ServiceStatus = { pid: undefined, paused: false, want: 'up', sinceNs: 0n };
-const path = (): string => join(runtimeDir, `records-${process.pid}`);
+const path = (): string => join(stateDir, `records-${process.pid}`);
 /** The lines; every one has its length, or this fails. */
 const lines = (): readonly string[] => {
   const bytes = readFileSync(path());
@@ -70,7 +70,7 @@ const ownTicks = (): string | undefined =>
     .split(' ')[19];
 
 test('nothing is made before there is a service', () => {
-  expect(readdirSync(runtimeDir)).toEqual([]);
+  expect(readdirSync(stateDir)).toEqual([]);
 });
 
 test('the first line says which kernel wrote it, and where its pids mean something', () => {
@@ -166,17 +166,17 @@ test('a process that cannot be found is said once, and nothing is thrown', () =>
   ]);
 });
 
-test('a runtime directory that is not there is said once, until it works again', () => {
+test('a state directory that is not there is said once, until it works again', () => {
   const finger = service('finger', '1-2');
-  const broken = applyAlone(runRecord(), { runtimeDir: join(runtimeDir, 'later') });
+  const broken = applyAlone(runRecord(), { stateDir: join(stateDir, 'later') });
   const status: ServiceStatus = { pid: undefined, paused: false, want: 'up', sinceNs: 0n };
   for (let count = 0; count < 3; count++) broken.call('statusChanged', finger, status);
   expect(broken.said).toHaveLength(1);
 });
 
-test('a runtime directory that fails once: the next change of a status is recorded', () => {
-  const later = join(runtimeDir, 'later');
-  const recovering = applyAlone(runRecord(), { runtimeDir: later });
+test('a state directory that fails once: the next change of a status is recorded', () => {
+  const later = join(stateDir, 'later');
+  const recovering = applyAlone(runRecord(), { stateDir: later });
   const finger = service('finger', '1-2');
   recovering.call('statusChanged', finger, idle);
   mkdirSync(later);
@@ -201,14 +201,14 @@ test('a file that another has locked: it is taken once it is free, and no descri
 });
 
 test('a disk that is full at the beginning: records are kept once there is room, and the file goes with the last', (context) => {
-  const disk = join(runtimeDir, 'disk');
+  const disk = join(stateDir, 'disk');
   mkdirSync(disk);
   // One page for all: the filler takes it.
   const isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'daemontap-test', disk]).status === 0;
   if (!isMounted) context.skip('it needs the right to mount');
   try {
     writeFileSync(join(disk, 'filler'), 'x');
-    const recovering = applyAlone(runRecord(), { runtimeDir: disk });
+    const recovering = applyAlone(runRecord(), { stateDir: disk });
     const finger = service('finger', '1-2');
     for (let count = 0; count < 3; count++) recovering.call('statusChanged', finger, idle);
     expect(recovering.said).toEqual([expect.objectContaining({ cause: expect.objectContaining({ code: 'ENOSPC' }) })]);

@@ -14,7 +14,8 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import type { Plugin, ServiceDirectory, ServiceStatus } from '@daemontap/kernel';
+import { definePlugin } from '@daemontap/kernel';
+import type { PluginFactory, ServiceDirectory, ServiceStatus } from '@daemontap/kernel';
 import { tryLock } from '@daemontap/posix';
 
 /** The first line of the file: which kernel wrote it, and where its pids mean something. */
@@ -45,38 +46,37 @@ export interface RunRecord {
 export const RECORD_SIZE = 256;
 
 /** Keeps a record of each service. A failure is said once: services are worth more than their records. */
-export function runRecord(): Plugin {
-  return {
-    name: 'run-record',
-    apply({ hooks, log, runtimeDir }) {
-      let file: RecordFile | undefined;
-      let isComplaining = false;
-      const attempt = (body: () => void): void => {
-        try {
-          body();
-          isComplaining = false;
-        } catch (cause) {
-          if (!isComplaining) log.warning('unable to record what is running', { cause });
-          isComplaining = true;
-        }
-      };
-      hooks.statusChanged.tap('run-record', (service, status) => {
-        attempt(() => {
-          file ??= new RecordFile(`${runtimeDir()}/records-${process.pid}`);
-          file.write(service, status);
-        });
+export const runRecord: PluginFactory = definePlugin({
+  name: 'run-record',
+  apiVersion: 1,
+  apply({ hooks, log, stateDir }) {
+    let file: RecordFile | undefined;
+    let isComplaining = false;
+    const attempt = (body: () => void): void => {
+      try {
+        body();
+        isComplaining = false;
+      } catch (cause) {
+        if (!isComplaining) log.warning('unable to record what is running', { cause });
+        isComplaining = true;
+      }
+    };
+    hooks.statusChanged.tap('run-record', (service, status) => {
+      attempt(() => {
+        file ??= new RecordFile(`${stateDir()}/records-${process.pid}`);
+        file.write(service, status);
       });
-      hooks.serviceReleased.tap('run-record', (service) => {
-        attempt(() => {
-          file?.free(service);
-          if (file?.isEmpty !== true) return;
-          file.remove();
-          file = undefined;
-        });
+    });
+    hooks.serviceReleased.tap('run-record', (service) => {
+      attempt(() => {
+        file?.free(service);
+        if (file?.isEmpty !== true) return;
+        file.remove();
+        file = undefined;
       });
-    },
-  };
-}
+    });
+  },
+});
 
 interface Slot {
   readonly index: number;

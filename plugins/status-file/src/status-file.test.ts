@@ -18,6 +18,7 @@ function misled(): Plugin {
   const plugin = statusFile();
   return {
     name: plugin.name,
+    apiVersion: plugin.apiVersion,
     apply(kernel) {
       const { statusChanged } = kernel.hooks;
       plugin.apply({

@@ -16,7 +16,8 @@ import {
   signalsIn,
 } from '@daemontap/posix';
 import type { Inherited, LineOutput } from '@daemontap/posix';
-import { daemontools, runningSystem } from '@daemontap/preset';
+import { daemontools } from '@daemontap/preset';
+import { runningSystem } from '@daemontap/system';
 import { readSettings, SettingError } from './settings.ts';
 import type { Settings } from './settings.ts';
 

@@ -1,26 +1,54 @@
 /** What a plugin is, and what it is given. */
-import type { KernelHooks } from '../hooks.ts';
-import type { Clock, Readiness } from '../ports.ts';
+import type { KernelHooks, ServiceDirectory } from '../hooks.ts';
+import type { Clock, Closeable, Readiness } from '../ports.ts';
 
-/** A plugin. `apply` only taps hooks: it opens nothing, starts nothing and is called once. */
+/**
+ * The version of all that a plugin meets: hooks, ports and this contract. It goes up when a plugin that kept to it
+ * would no longer work.
+ */
+export const API_VERSION = 1;
+
+/** A plugin, ready to be applied: what a factory that `definePlugin` has made returns. */
 export interface Plugin {
   /** Named in every message about the plugin; no two plugins of a kernel share it. */
   readonly name: string;
+  /** The {@link API_VERSION} it is made for; a kernel of another one refuses it. */
+  readonly apiVersion: number;
+  /** The names of plugins that it is of no use without; default: none. */
+  readonly requires?: readonly string[];
+  /**
+   * Where a configuration names it, for messages: `plugins[2] in daemontap.config.json`. Default: nowhere, it is one of
+   * the kernel's own, and speaks in daemontools' words.
+   */
+  readonly origin?: string;
+  /** Taps hooks, and no more: it opens nothing, starts nothing and is called once. */
   apply(kernel: PluginKernel): void;
 }
 
-/** The kernel as a plugin sees it. */
+/** The kernel as one plugin sees it. */
 export interface PluginKernel {
   readonly hooks: PluginHooks;
+  /** Says something in the plugin's name. */
   readonly log: Logger;
   readonly clock: Clock;
   readonly readiness: Readiness;
   /**
-   * The kernel's own directory, for what daemontools does not know: mode 0711, made at the first call. To be called
-   * from within hooks.
+   * Hands over what the plugin has opened within a hook for itself: it is closed with the kernel, and when the plugin is
+   * replaced. What a hook takes is handed to the hook.
+   */
+  opened(thing: Closeable): void;
+  /**
+   * A directory of the plugin's own, for what is to outlive the kernel: sockets, pipes, records. Mode 0711, made at the
+   * first call, the same for each kernel of the scan directory, gone with the next boot. To be called from within hooks.
    * @throws when it cannot be made, or belongs to somebody else
    */
-  runtimeDir(): string;
+  stateDir(): string;
+  /**
+   * What the configuration says for this plugin and this service alone, over the plugin's own options; nothing is
+   * checked yet. Usually empty. `definePlugin` makes `optionsFor` of it.
+   * @throws when the service's own configuration cannot be used
+   */
+  serviceOptions(service: ServiceDirectory): Readonly<Record<string, unknown>>;
 }
 
 /** The hooks, to tap and no more. Whatever name a tap is given, it is known by its plugin's. */
@@ -34,9 +62,13 @@ type Tappable<H> = H extends { tapPromise: unknown; tap: unknown }
 
 /** Says something. What becomes of it is decided by the plugins that tap `reported`. */
 export interface Logger {
+  /** Something is given up: `unable to VERB OBJECT`. The supervisor goes on. */
   fatal(message: string, about?: ReportAbout): void;
+  /** Something is not as it should be, and is tried again or done without. */
   warning(message: string, about?: ReportAbout): void;
+  /** Something happened that is worth a line. The preset's plain messages leave it out. */
   info(message: string, about?: ReportAbout): void;
+  /** For who looks for a fault. */
   debug(message: string, about?: ReportAbout): void;
 }
 

@@ -1,12 +1,11 @@
-/** What plugins cannot do to a kernel. */
+/** What plugins cannot do to a kernel, and what becomes of them when they are replaced. */
 import { SimulatedClock } from '@daemontap/testkit';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
-import { createHooks } from '../hooks.ts';
-import type { ControlPort, KernelHooks, LogSink, ScanWatch, ServiceDirectory } from '../hooks.ts';
+import type { ControlPort, LogSink, Report, ScanWatch, ServiceDirectory } from '../hooks.ts';
 import { KernelError } from '../errors.ts';
-import type { SpawnPlan } from '../ports.ts';
-import type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './contract.ts';
-import { applyPlugins } from './host.ts';
+import type { Closeable, SpawnPlan } from '../ports.ts';
+import type { Plugin, PluginHooks, PluginKernel } from './contract.ts';
+import { PluginHost } from './host.ts';
 
 const service: ServiceDirectory = { label: 'finger', role: 'service', hasLog: true, identity: '1-2', path: '/held/3' };
 const plan: SpawnPlan = {
@@ -19,60 +18,129 @@ const plan: SpawnPlan = {
   descriptorLimit: undefined,
 };
 const reason = new Error('out of luck');
-/** An asynchronous tap of a synchronous hook, as JavaScript allows it, and TypeScript without its linter. */
-const rejects = (async () => {
+const throws = (): never => {
   throw reason;
-}) as () => void;
+};
+/** An asynchronous tap of a synchronous hook, as JavaScript allows it, and TypeScript without its linter. */
+const rejects = (async () => throws()) as () => void;
 
 let clock: SimulatedClock;
-let hooks: KernelHooks;
+let host: PluginHost;
 let said: { level: string; message: string; cause: unknown }[];
-let log: Logger;
 let strays: unknown[];
 const onStray = (error: unknown): void => void strays.push(error);
 
 beforeEach(() => {
   clock = new SimulatedClock();
-  hooks = createHooks();
   said = [];
   strays = [];
-  const say = (level: string) => (message: string, about?: ReportAbout) =>
-    void said.push({ level, message, cause: about?.cause });
-  log = { fatal: say('fatal'), warning: say('warning'), info: say('info'), debug: say('debug') };
+  host = new PluginHost({
+    program: 'svscan',
+    clock,
+    readiness: { watchReadable: () => ({ close() {} }) },
+    stateDir: (name) => `/run/daemontap/1-1/${name}`,
+    serviceOptions: (name, { label }) => (name === 'special' && label === 'finger' ? { greeting: 'hi' } : {}),
+  });
   process.on('unhandledRejection', onStray);
 });
 afterEach(() => {
   process.off('unhandledRejection', onStray);
 });
 
-const apply = (...plugins: readonly Plugin[]): void =>
-  applyPlugins(plugins, {
-    hooks,
-    log,
-    clock,
-    readiness: { watchReadable: () => ({ close() {} }) },
-    runtimeDir: () => '/run/daemontap/1-1',
-  });
-const plugin = (name: string, body: (kernel: PluginKernel) => void): Plugin => ({ name, apply: body });
+const listener = plugin('listener', ({ hooks }) => {
+  hooks.reported.tap('listener', ({ level, message, cause }) => void said.push({ level, message, cause }));
+});
+const apply = (...plugins: readonly Plugin[]): void => void host.replace([listener, ...plugins]);
+function plugin(name: string, body: (kernel: PluginKernel) => void, more: Partial<Plugin> = {}): Plugin {
+  return { name, apiVersion: 1, apply: body, ...more };
+}
 const settle = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+const warning = (message: string, cause: unknown = reason): object => ({ level: 'warning', message, cause });
+const closeable = (name: string, closed: string[]): Closeable => ({ close: () => void closed.push(name) });
+const sink: LogSink = { openOutput: () => 1, end() {}, close() {} };
+const control: ControlPort = { command() {}, opened() {} };
+const watch: ScanWatch = { path: '/held/1', requestScan() {}, opened() {} };
+const place = 'plugins[1] in daemontap.config.json';
 
 describe('applying', () => {
-  test('two plugins of one name are refused', () => {
-    expect(() =>
-      apply(
-        plugin('a', () => {}),
-        plugin('a', () => {}),
-      ),
-    ).toThrow(expect.objectContaining({ code: 'PLUGIN_NAME_TAKEN', message: 'two plugins are called a' }));
+  const refusal = (...plugins: readonly Plugin[]): unknown => {
+    try {
+      apply(...plugins);
+    } catch (error) {
+      return error;
+    }
+    throw new Error('they were applied');
+  };
+
+  test('two plugins of one name are refused, with the places of both', () => {
+    const [one, other] = ['plugins[0] in x.json', 'plugins[3] in x.json'].map((origin) =>
+      plugin('same', () => {}, { origin }),
+    ) as [Plugin, Plugin];
+    expect(refusal(one, other)).toMatchObject({
+      code: 'PLUGIN_NAME_TAKEN',
+      message: 'two plugins are called same (plugins[0] in x.json, plugins[3] in x.json)',
+    });
   });
 
-  test('a plugin whose apply throws is named, with its reason', () => {
-    const bad = plugin('bad', () => {
-      throw reason;
+  test('a plugin for another version of the API is refused', () => {
+    const message = 'plugin future is made for version 2 of the plugin API: this kernel has 1';
+    expect(refusal(plugin('future', () => {}, { apiVersion: 2 }))).toMatchObject({ code: 'PLUGIN_API', message });
+    const { apiVersion: _, ...without } = plugin('old', () => {});
+    expect(refusal(without as Plugin)).toMatchObject({
+      message: 'plugin old is made for version undefined of the plugin API: this kernel has 1',
     });
-    expect(() => apply(bad)).toThrow(
-      expect.objectContaining({ code: 'PLUGIN_FAILED', message: 'unable to apply plugin bad', cause: reason }),
+  });
+
+  test('a plugin that needs another one is refused without it, and taken with it, whatever the order', () => {
+    const needing = plugin('needing', () => {}, { requires: ['needed'], origin: place });
+    expect(refusal(needing)).toMatchObject({
+      code: 'PLUGIN_MISSING',
+      message: `plugin needing (${place}) needs plugin needed, which is not there`,
+    });
+    apply(
+      needing,
+      plugin('needed', () => {}),
     );
+  });
+
+  test('a plugin whose apply throws is named, with its reason, and what it has open is closed', () => {
+    const closed: string[] = [];
+    const broken = plugin('broken', (kernel) => {
+      kernel.opened(closeable('thing', closed));
+      throws();
+    });
+    expect(refusal(broken)).toMatchObject({
+      code: 'PLUGIN_FAILED',
+      message: 'unable to apply plugin broken',
+      cause: reason,
+    });
+    expect(closed).toEqual(['thing']);
+  });
+
+  test('what a plugin says while it is applied is shown by those that are applied then', () => {
+    apply(plugin('early', ({ log }) => log.info('hello')));
+    expect(said).toEqual([{ level: 'info', message: 'hello', cause: undefined }]);
+  });
+
+  test("a plugin that a configuration names is named in what it says; the kernel's own is not", () => {
+    const reports: Report[] = [];
+    apply(
+      plugin('shows', ({ hooks }) => hooks.reported.tap('shows', (report) => void reports.push(report))),
+      plugin('own', ({ log }) => log.info('one')),
+      plugin('foreign', ({ log }) => log.warning('two', { service, cause: reason }), { origin: place }),
+    );
+    expect(reports).toEqual([
+      { level: 'info', program: 'svscan', plugin: undefined, message: 'one', cause: undefined, service: undefined },
+      { level: 'warning', program: 'supervise', plugin: 'foreign', message: 'two', cause: reason, service: 'finger' },
+    ]);
+  });
+
+  test('a plugin has a state directory of its own, and the options of a service', () => {
+    const seen: unknown[] = [];
+    const look = ({ stateDir, serviceOptions }: PluginKernel): void =>
+      void seen.push(stateDir(), serviceOptions(service));
+    apply(plugin('special', look), plugin('plain', look));
+    expect(seen).toEqual(['/run/daemontap/1-1/special', { greeting: 'hi' }, '/run/daemontap/1-1/plain', {}]);
   });
 
   test('a plugin sees hooks that it can tap and not call, and cannot change them', () => {
@@ -107,145 +175,163 @@ describe('applying', () => {
 });
 
 describe('hooks that tell', () => {
-  test('a tap that throws is reported with plugin and hook, and the taps behind it are called', () => {
+  test('a tap that throws is reported with plugin, hook and service, and the taps behind it are called', () => {
     const heard: string[] = [];
     apply(
-      plugin('thrower', (kernel) => {
-        kernel.hooks.serviceReleased.tap('thrower', () => {
-          throw reason;
-        });
-      }),
-      plugin('listener', (kernel) => {
-        kernel.hooks.serviceReleased.tap('listener', ({ label }) => void heard.push(label));
-      }),
+      plugin('thrower', ({ hooks }) => hooks.serviceReleased.tap('thrower', throws), { origin: place }),
+      plugin('hears', ({ hooks }) => hooks.serviceReleased.tap('hears', ({ label }) => void heard.push(label))),
     );
-    hooks.serviceReleased.call(service);
+    host.hooks.serviceReleased.call(service);
     expect(heard).toEqual(['finger']);
-    expect(said).toEqual([
-      { level: 'warning', message: 'unable to tell plugin thrower of serviceReleased', cause: reason },
-    ]);
+    expect(said).toEqual([warning(`plugin thrower (${place}) failed in serviceReleased for finger`)]);
   });
 
   test('an asynchronous tap that rejects is reported and ends nothing', async () => {
-    apply(
-      plugin('rejecter', (kernel) => {
-        kernel.hooks.serviceStarted.tap('rejecter', rejects);
-      }),
-    );
-    hooks.serviceStarted.call(service, 7);
+    apply(plugin('rejecter', ({ hooks }) => hooks.serviceStarted.tap('rejecter', rejects)));
+    host.hooks.serviceStarted.call(service, 7);
     await settle();
-    expect(said).toEqual([
-      { level: 'warning', message: 'unable to tell plugin rejecter of serviceStarted', cause: reason },
-    ]);
+    expect(said).toEqual([warning('plugin rejecter failed in serviceStarted for finger')]);
     expect(strays).toEqual([]);
   });
 
   test('a plugin that fails to show messages is not told about it, and the next one shows them', () => {
-    const shown: string[] = [];
-    apply(
-      plugin('broken', (kernel) => {
-        kernel.hooks.reported.tap('broken', () => {
-          throw reason;
-        });
-      }),
-      plugin('working', (kernel) => {
-        kernel.hooks.reported.tap('working', ({ message }) => void shown.push(message));
-      }),
-    );
-    hooks.reported.call({ level: 'info', program: 'svscan', message: 'hello', cause: undefined, service: undefined });
-    expect([shown, said]).toEqual([['hello'], []]);
+    host.replace([plugin('broken', ({ hooks }) => hooks.reported.tap('broken', throws)), listener]);
+    host.log.info('hello');
+    expect(said).toEqual([{ level: 'info', message: 'hello', cause: undefined }]);
   });
 });
 
-describe('hooks that ask', () => {
-  const failing = (message: string): unknown =>
-    expect.objectContaining({ code: 'PLUGIN_FAILED', message, cause: reason });
+describe('openLogSink', () => {
+  const ask = (): Promise<LogSink | undefined> => host.hooks.openLogSink.promise(service);
+  const sinkOf = (
+    name: string,
+    tap: () => LogSink | undefined | Promise<LogSink>,
+    more: Partial<Plugin> = {},
+  ): Plugin => plugin(name, ({ hooks }) => hooks.openLogSink.tap(name, tap as () => undefined), more);
 
   test('the first sink wins, and undefined passes', async () => {
-    const sink: LogSink = { openOutput: () => 1, end() {}, close() {} };
     const asked: string[] = [];
+    const note = (name: string) => (): undefined => void asked.push(name);
     apply(
-      plugin('none', (kernel) => {
-        kernel.hooks.openLogSink.tap('none', () => {
-          asked.push('none');
-          return undefined;
-        });
-      }),
-      plugin('some', (kernel) => {
-        kernel.hooks.openLogSink.tapPromise('some', async () => sink);
-      }),
-      plugin('late', (kernel) => {
-        kernel.hooks.openLogSink.tap('late', () => {
-          asked.push('late');
-          return undefined;
-        });
-      }),
+      sinkOf('none', note('none')),
+      plugin('some', ({ hooks }) => hooks.openLogSink.tapPromise('some', async () => sink)),
+      sinkOf('late', note('late')),
     );
-    expect(await hooks.openLogSink.promise(service)).toBe(sink);
+    expect(await ask()).toBe(sink);
     expect(asked).toEqual(['none']);
   });
 
-  test('each tap of prepareSpawn is given the plan of the one before it', async () => {
+  test.each([
+    ['throws', throws, reason],
+    ['rejects', async () => throws(), reason],
+    ['answers null', () => null, new TypeError('its answer must be a log sink or undefined, and is null')],
+    ['promises a number', async () => 7, new TypeError('its answer must be a log sink or undefined, and is a number')],
+    ['forgets end()', () => ({ openOutput() {}, close() {} }), new TypeError('the log sink must have a function end')],
+  ])('a tap that %s is reported, and the next one is asked', async (_, tap, cause) => {
     apply(
-      plugin('one', (kernel) => {
-        kernel.hooks.prepareSpawn.tap('one', (given) => ({ ...given, argv: [...given.argv, Buffer.from('1')] }));
-      }),
-      plugin('two', (kernel) => {
-        kernel.hooks.prepareSpawn.tapPromise('two', async (given) => ({
-          ...given,
-          argv: [...given.argv, Buffer.from('2')],
-        }));
-      }),
+      sinkOf('broken', tap as unknown as () => undefined, { origin: place }),
+      sinkOf('works', () => sink),
     );
-    expect((await hooks.prepareSpawn.promise(plan, service)).argv.join('')).toBe('12');
+    expect(await ask()).toBe(sink);
+    expect(said).toEqual([warning(`plugin broken (${place}) failed in openLogSink for finger`, cause)]);
+    expect([strays, clock.pendingTimers]).toEqual([[], 0]);
   });
 
-  test('a tap that throws fails the question, with its plugin and the hook', async () => {
-    apply(
-      plugin('thrower', (kernel) => {
-        kernel.hooks.prepareSpawn.tap('thrower', () => {
-          throw reason;
-        });
-      }),
-    );
-    await expect(hooks.prepareSpawn.promise(plan, service)).rejects.toEqual(
-      failing('plugin thrower failed in prepareSpawn'),
-    );
+  test('what is no sink is closed where it can be', async () => {
+    const closed: string[] = [];
+    apply(sinkOf('broken', () => closeable('half a sink', closed) as LogSink));
+    expect(await ask()).toBeUndefined();
+    expect(closed).toEqual(['half a sink']);
   });
 
-  test('a tap that rejects does the same, and leaves no timer', async () => {
+  test('one that never answers is reported after ten seconds, and closed when it comes after all', async () => {
+    const closed: string[] = [];
+    const late = Promise.withResolvers<LogSink>();
     apply(
-      plugin('rejecter', (kernel) => {
-        kernel.hooks.openLogSink.tapPromise('rejecter', async () => {
-          throw reason;
-        });
-      }),
+      sinkOf('silent', () => late.promise),
+      sinkOf('works', () => sink),
     );
-    await expect(hooks.openLogSink.promise(service)).rejects.toEqual(failing('plugin rejecter failed in openLogSink'));
+    let given: unknown;
+    void ask().then((answer) => (given = answer));
+    clock.advanceMs(9999);
     await settle();
-    expect(clock.pendingTimers).toBe(0);
+    expect([given, said]).toEqual([undefined, []]);
+    clock.advanceMs(1);
+    await settle();
+    expect(given).toBe(sink);
+    const message = 'plugin silent has not answered openLogSink for finger for 10 seconds';
+    expect(said).toEqual([{ level: 'warning', message, cause: undefined }]);
+    late.resolve({ ...sink, ...closeable('the late one', closed) });
+    await settle();
+    expect([closed, clock.pendingTimers]).toEqual([['the late one'], 0]);
   });
 
-  test("a kernel's error is passed on as it is: its words are already right", async () => {
+  test("a kernel's error is a refusal: in its own words from the kernel's own plugins", async () => {
     const known = new KernelError('PIPE_FAILED', 'unable to create pipe for finger');
+    const refuse = (): never => {
+      throw known;
+    };
     apply(
-      plugin('log-pipe', (kernel) => {
-        kernel.hooks.openLogSink.tap('log-pipe', () => {
-          throw known;
-        });
-      }),
+      sinkOf('log-pipe', refuse),
+      sinkOf('works', () => sink),
     );
-    await expect(hooks.openLogSink.promise(service)).rejects.toBe(known);
+    await expect(ask()).rejects.toBe(known);
+    apply(
+      sinkOf('foreign', refuse, { origin: place }),
+      sinkOf('works', () => sink),
+    );
+    await expect(ask()).rejects.toMatchObject({
+      code: 'PIPE_FAILED',
+      message: `plugin foreign (${place}) failed in openLogSink for finger: unable to create pipe for finger`,
+    });
+  });
+});
+
+describe('prepareSpawn', () => {
+  const ask = (): Promise<SpawnPlan> => host.hooks.prepareSpawn.promise(plan, service);
+  const changes = (name: string, tap: (given: SpawnPlan) => unknown): Plugin =>
+    plugin(name, ({ hooks }) => hooks.prepareSpawn.tap(name, tap as (given: SpawnPlan) => SpawnPlan));
+
+  test('each tap is given the plan of the one before it', async () => {
+    const adding = (word: string) => (given: SpawnPlan) => ({ ...given, argv: [...given.argv, Buffer.from(word)] });
+    apply(
+      changes('one', adding('1')),
+      plugin('two', ({ hooks }) => hooks.prepareSpawn.tapPromise('two', async (given) => adding('2')(given))),
+    );
+    expect((await ask()).argv.join('')).toBe('12');
   });
 
-  test('a tap that never answers fails the question after ten seconds', async () => {
+  test.each([
+    ['throws', throws, reason],
+    ['rejects', async () => throws(), reason],
+    ['answers nothing', () => undefined, new TypeError('its answer must be the plan, and is undefined')],
+    [
+      'answers half a plan',
+      () => ({ file: Buffer.from('./run') }),
+      new TypeError("the plan's argv must be a list of Buffers, and is undefined"),
+    ],
+    [
+      'answers strings',
+      (given: SpawnPlan) => ({ ...given, file: './run' }),
+      new TypeError("the plan's file must be a Buffer, and is a string"),
+    ],
+  ])('a tap that %s refuses the start, with plugin, hook and service', async (_, tap, cause) => {
     apply(
-      plugin('silent', (kernel) => {
-        kernel.hooks.prepareSpawn.tapPromise('silent', () => new Promise<never>(() => {}));
-      }),
+      changes('broken', tap),
+      changes('never', () => expect.unreachable()),
     );
+    await expect(ask()).rejects.toMatchObject({
+      code: 'PLUGIN_FAILED',
+      message: 'plugin broken failed in prepareSpawn for finger',
+      cause,
+    });
+    expect([strays, clock.pendingTimers]).toEqual([[], 0]);
+  });
+
+  test('a tap that never answers refuses the start after ten seconds', async () => {
+    apply(plugin('silent', ({ hooks }) => hooks.prepareSpawn.tapPromise('silent', () => new Promise<never>(() => {}))));
     let answer: unknown;
-    hooks.prepareSpawn.promise(plan, service).catch((error: unknown) => (answer = error));
+    ask().catch((error: unknown) => (answer = error));
     await settle();
     clock.advanceMs(9999);
     await settle();
@@ -254,36 +340,140 @@ describe('hooks that ask', () => {
     await settle();
     expect(answer).toMatchObject({
       code: 'PLUGIN_SILENT',
-      message: 'plugin silent has not answered prepareSpawn for 10 seconds',
+      message: 'plugin silent has not answered prepareSpawn for finger for 10 seconds',
     });
     expect(clock.pendingTimers).toBe(0);
   });
+});
 
-  test('a control transport that throws fails openControl, with its plugin', () => {
+describe('openControl and watchScanDirectory', () => {
+  test.each(['throws', 'rejects'])('a transport that %s is reported, and the next one is asked', async (how) => {
+    const heard: string[] = [];
+    const tap = how === 'throws' ? throws : rejects;
     apply(
-      plugin('control-fifo', (kernel) => {
-        kernel.hooks.openControl.tap('control-fifo', () => {
-          throw reason;
+      plugin('broken', ({ hooks }) => {
+        hooks.openControl.tap('broken', tap);
+        hooks.watchScanDirectory.tap('broken', tap);
+      }),
+      plugin('works', ({ hooks }) => {
+        hooks.openControl.tap('works', ({ label }) => void heard.push(label));
+        hooks.watchScanDirectory.tap('works', ({ path }) => void heard.push(path));
+      }),
+    );
+    host.hooks.openControl.call(service, control);
+    host.hooks.watchScanDirectory.call(watch);
+    await settle();
+    expect(heard).toEqual(['finger', '/held/1']);
+    expect(said).toEqual([
+      warning('plugin broken failed in openControl for finger'),
+      warning('plugin broken failed in watchScanDirectory'),
+    ]);
+    expect(strays).toEqual([]);
+  });
+
+  test("a kernel's error that a transport throws is a refusal, in its own words", () => {
+    const known = new KernelError('CONTROL_FAILED', 'unable to read finger/supervise/control', { cause: reason });
+    apply(
+      plugin('control-fifo', ({ hooks }) => {
+        hooks.openControl.tap('control-fifo', () => {
+          throw known;
         });
       }),
     );
-    const control: ControlPort = { command() {}, opened() {} };
-    expect(() => hooks.openControl.call(service, control)).toThrow(
-      expect.objectContaining({ message: 'plugin control-fifo failed in openControl', cause: reason }),
-    );
+    expect(() => host.hooks.openControl.call(service, control)).toThrow(known);
+  });
+});
+
+describe('replacing', () => {
+  test('who stays the same object stays as it is, who is gone is closed in reverse, who is new is applied', () => {
+    const closed: string[] = [];
+    let applied = 0;
+    const opener = (name: string): Plugin =>
+      plugin(name, ({ hooks, clock: ticking, opened }) => {
+        applied++;
+        opened(closeable(`${name}: its own`, closed));
+        ticking.wakeAt(1n << 60n, () => {});
+        hooks.openControl.tap(name, (_, port) => port.opened(closeable(`${name}: control`, closed)));
+        hooks.watchScanDirectory.tap(name, ({ opened: hand }) => hand(closeable(`${name}: watch`, closed)));
+      });
+    const [stays, goes, comes] = [opener('stays'), opener('goes'), opener('comes')];
+    apply(stays, goes);
+    const handed: Closeable[] = [];
+    host.hooks.openControl.call(service, { ...control, opened: (thing) => void handed.push(thing) });
+    host.hooks.watchScanDirectory.call({ ...watch, opened: (thing) => void handed.push(thing) });
+    const { addedHooks, ...changes } = host.replace([listener, comes, stays]);
+    expect(changes).toEqual({ added: ['comes'], removed: ['goes'] });
+    expect([closed, applied]).toEqual([['goes: watch', 'goes: control', 'goes: its own'], 3]);
+    expect(clock.pendingTimers).toBe(2);
+    for (const thing of handed) thing.close();
+    expect(closed.slice(3)).toEqual(['stays: control', 'stays: watch']); // what is closed already stays so
+    addedHooks.openControl.call(service, { ...control, opened: (thing) => thing.close() });
+    expect(closed.slice(5)).toEqual(['comes: control']);
+    host.close();
+    expect(closed.slice(6)).toEqual(['stays: its own', 'comes: its own']);
+    expect(clock.pendingTimers).toBe(0);
   });
 
-  test('an asynchronous tap of a synchronous question that rejects is no stray rejection', async () => {
+  test('who is gone is no longer told or asked, and the order is the new one', () => {
+    const heard: string[] = [];
+    const hears = (name: string): Plugin =>
+      plugin(name, ({ hooks }) => hooks.serviceReleased.tap(name, () => void heard.push(name)));
+    const [one, two, three] = [hears('one'), hears('two'), hears('three')];
+    host.replace([one, two, three]);
+    host.replace([three, one]);
+    host.hooks.serviceReleased.call(service);
+    expect(heard).toEqual(['three', 'one']);
+  });
+
+  test('where one cannot be applied, all is as before', () => {
+    const heard: string[] = [];
+    const hears = plugin('hears', ({ hooks }) => hooks.serviceReleased.tap('hears', () => void heard.push('hears')));
+    apply(hears);
+    expect(() => host.replace([plugin('broken', throws)])).toThrow('unable to apply plugin broken');
+    expect(() => host.replace([hears, hears])).toThrow('two plugins are called hears');
+    host.hooks.serviceReleased.call(service);
+    expect(heard).toEqual(['hears']);
+  });
+
+  test('a tap that is made later than in apply is one all the same', () => {
+    const heard: string[] = [];
     apply(
-      plugin('rejecter', (kernel) => {
-        kernel.hooks.openControl.tap('rejecter', rejects);
-        kernel.hooks.watchScanDirectory.tap('rejecter', rejects);
+      plugin('late', ({ hooks }) => {
+        hooks.serviceStarted.tap('late', () => {
+          hooks.serviceReleased.tap('late', ({ label }) => void heard.push(label));
+        });
       }),
     );
-    const watch: ScanWatch = { path: '/service', requestScan() {}, opened() {} };
-    hooks.openControl.call(service, { command() {}, opened() {} });
-    hooks.watchScanDirectory.call(watch);
-    await settle();
-    expect(strays).toEqual([]);
+    host.hooks.serviceStarted.call(service, 7);
+    host.hooks.serviceReleased.call(service);
+    expect(heard).toEqual(['finger']);
+  });
+});
+
+test('the profile tells what the taps have cost, and how often they failed', async () => {
+  apply(
+    plugin('slow', ({ hooks }) => {
+      hooks.serviceReleased.tap('slow', () => clock.advanceMs(3));
+      hooks.prepareSpawn.tapPromise('slow', async (given) => {
+        await settle();
+        clock.advanceMs(20);
+        return given;
+      });
+      hooks.serviceStarted.tap('slow', throws);
+    }),
+  );
+  host.hooks.serviceReleased.call(service);
+  host.hooks.serviceReleased.call(service);
+  host.hooks.serviceStarted.call(service, 7);
+  await host.hooks.prepareSpawn.promise(plan, service);
+  const none = { failures: 0, spentNs: 0n, longestNs: 0n, waitedNs: 0n };
+  expect(host.profiles.find(({ name }) => name === 'slow')).toEqual({
+    name: 'slow',
+    origin: undefined,
+    hooks: [
+      { ...none, hook: 'serviceReleased', calls: 2, spentNs: 6_000_000n, longestNs: 3_000_000n },
+      { ...none, hook: 'prepareSpawn', calls: 1, waitedNs: 20_000_000n },
+      { ...none, hook: 'serviceStarted', calls: 1, failures: 1 },
+    ],
   });
 });

@@ -1,161 +1,276 @@
 /**
- * Lets plugins tap the kernel's hooks and keeps the kernel safe from them: a tap that throws, rejects or never
- * answers is reported with its plugin and hook, and stops neither another tap nor a service.
+ * Has the plugins: gives each its view of the kernel, makes the hooks of what they have tapped, and lets go of all that
+ * a plugin has open when it is replaced. What a tap does wrong, the guard sees to.
  */
+import { closeAll } from '../close-all.ts';
 import { KernelError } from '../errors.ts';
-import type { KernelHooks } from '../hooks.ts';
-import type { Clock } from '../ports.ts';
-import type { Logger, Plugin, PluginHooks, PluginKernel } from './contract.ts';
+import { createHooks } from '../hooks.ts';
+import type { ControlPort, KernelHooks, Report, ReportLevel, ScanWatch, ServiceDirectory } from '../hooks.ts';
+import type { Clock, Closeable, Readiness } from '../ports.ts';
+import { API_VERSION } from './contract.ts';
+import type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './contract.ts';
+import { guard, WAITING } from './guard.ts';
+import type { HookProfile, Tap } from './guard.ts';
 
-/** How long an asking hook waits for one plugin. */
-const ANSWER_DEADLINE_NS = 10_000_000_000n;
-
-/** Hooks that tell: a failing tap is reported and the others are called all the same. */
-const TELLING = [
-  'statusChanged',
-  'serviceStarted',
-  'startFailed',
-  'serviceEnded',
-  'serviceReleased',
-  'reported',
-] as const;
-/** Hooks that ask: a failing tap fails the question, with the plugin's name. */
-const ASKING = ['openLogSink', 'prepareSpawn'] as const;
-const ASKING_AT_ONCE = ['openControl', 'watchScanDirectory'] as const;
-
-type Tap = (...args: unknown[]) => unknown;
-type Guard = (tap: Tap, plugin: string) => Tap;
-
-/**
- * Puts the guards on the hooks and applies the plugins, in their order.
- * @throws `PLUGIN_NAME_TAKEN`, and what a plugin's `apply` throws as `PLUGIN_FAILED`
- */
-export function applyPlugins(
-  plugins: readonly Plugin[],
-  { hooks, clock, log, ...rest }: Omit<PluginKernel, 'hooks'> & { readonly hooks: KernelHooks },
-): void {
-  for (const name of TELLING) guard(hooks, name, (tap, plugin) => telling({ tap, plugin, hook: name, log }));
-  for (const name of ASKING) guard(hooks, name, (tap, plugin) => asking({ tap, plugin, hook: name, clock }));
-  for (const name of ASKING_AT_ONCE)
-    guard(hooks, name, (tap, plugin) => askingAtOnce({ tap, plugin, hook: name, log }));
-  const names = new Set<string>();
-  for (const plugin of plugins) {
-    if (names.has(plugin.name)) throw new KernelError('PLUGIN_NAME_TAKEN', `two plugins are called ${plugin.name}`);
-    names.add(plugin.name);
-    try {
-      plugin.apply({ hooks: tappable(hooks, plugin.name), clock, log, ...rest });
-    } catch (cause) {
-      throw new KernelError('PLUGIN_FAILED', `unable to apply plugin ${plugin.name}`, { cause });
-    }
-  }
+/** What the plugins of a kernel are given of it. */
+export interface PluginHostOptions {
+  readonly program: Report['program'];
+  readonly clock: Clock;
+  readonly readiness: Readiness;
+  /** Makes the state directory of the plugin called so. */
+  stateDir(plugin: string): string;
+  serviceOptions(plugin: string, service: ServiceDirectory): Readonly<Record<string, unknown>>;
 }
 
-/** A view without `call` and `promise`: only the owner calls. Every tap bears its plugin's name, whatever it says. */
-function tappable(hooks: KernelHooks, name: string): PluginHooks {
-  const view = Object.entries(hooks).map(([key, hook]: readonly [string, AnyHook]) => {
-    const named = (options: TapOptions): TapOptions & { name: string } =>
-      typeof options === 'string' ? { name } : { ...options, name };
-    return [
-      key,
-      {
-        tap: (options: TapOptions, tap: Tap) => hook.tap(named(options) as never, tap as never),
-        ...('tapPromise' in hook
-          ? { tapPromise: (options: TapOptions, tap: Tap) => hook.tapPromise?.(named(options) as never, tap as never) }
-          : {}),
+/** What has become of a plugin's calls. */
+export interface PluginProfile {
+  readonly name: string;
+  readonly origin: string | undefined;
+  /** One for each hook that it has tapped, in the order of the taps. */
+  readonly hooks: readonly Readonly<HookProfile>[];
+}
+
+/** What a change of plugins has changed, by their names. */
+export interface PluginChanges {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** The options of a tap; its name is the plugin's, whatever it says. */
+type TapOptions = string | { readonly stage?: number; readonly before?: string | string[] };
+
+interface RecordedTap {
+  readonly hook: keyof KernelHooks;
+  readonly options: TapOptions;
+  readonly call: Tap;
+}
+
+interface Applied {
+  readonly plugin: Plugin;
+  readonly taps: RecordedTap[];
+  readonly profiles: Map<string, HookProfile>;
+  readonly opened: Set<Closeable>;
+}
+
+/** The plugins of one kernel. */
+export class PluginHost {
+  readonly #options: PluginHostOptions;
+  readonly log: Logger;
+  #applied: readonly Applied[] = [];
+  /** What was said while plugins are applied: it is shown by those that are applied then. */
+  #unsaid: Report[] | undefined;
+  #hooks: KernelHooks = createHooks();
+
+  constructor(options: PluginHostOptions) {
+    this.#options = options;
+    this.log = this.#loggerOf(undefined);
+  }
+
+  /** The hooks with what all plugins have tapped. Another object after {@link PluginHost.replace}. */
+  get hooks(): KernelHooks {
+    return this.#hooks;
+  }
+
+  get profiles(): readonly PluginProfile[] {
+    return this.#applied.map(({ plugin: { name, origin }, profiles }) => ({
+      name,
+      origin,
+      hooks: [...profiles.values()].map((each) => ({ ...each })),
+    }));
+  }
+
+  /**
+   * Takes these plugins instead of those before. Who is the very same object as before stays as it is; of who is gone
+   * all is closed; the others are applied, and none is taken when one of them cannot be.
+   * @returns what changed, and the hooks with what the new ones alone have tapped: they have missed what others know
+   * @throws `PLUGIN_NAME_TAKEN`, `PLUGIN_API`, `PLUGIN_MISSING`, `PLUGIN_FAILED`
+   */
+  replace(plugins: readonly Plugin[]): PluginChanges & { readonly addedHooks: KernelHooks } {
+    checkAll(plugins);
+    const kept = new Map(this.#applied.map((each) => [each.plugin, each]));
+    const added: Applied[] = [];
+    const next = plugins.map((plugin) => {
+      const known = kept.get(plugin);
+      if (known !== undefined) return known;
+      const applied = { plugin, taps: [], profiles: new Map(), opened: new Set<Closeable>() };
+      added.push(applied);
+      return applied;
+    });
+    const unsaid: Report[] = [];
+    this.#unsaid = unsaid;
+    try {
+      for (const each of added) this.#apply(each);
+    } catch (error) {
+      for (const each of added) this.#close(each);
+      throw error;
+    } finally {
+      this.#unsaid = undefined;
+    }
+    const removed = this.#applied.filter((each) => !next.includes(each));
+    this.#applied = next;
+    this.#hooks = hooksOf(next);
+    for (const each of removed.toReversed()) this.#close(each);
+    for (const report of unsaid) this.#hooks.reported.call(report);
+    return {
+      added: added.map(({ plugin }) => plugin.name),
+      removed: removed.map(({ plugin }) => plugin.name),
+      addedHooks: hooksOf(added),
+    };
+  }
+
+  /** Lets go of all that plugins have open. */
+  close(): void {
+    for (const each of this.#applied.toReversed()) this.#close(each);
+  }
+
+  #apply(applied: Applied): void {
+    const { plugin, opened } = applied;
+    const { clock, readiness, stateDir, serviceOptions } = this.#options;
+    const kernel: PluginKernel = {
+      hooks: this.#viewFor(applied),
+      log: this.#loggerOf(plugin),
+      clock: {
+        monotonicNs: () => clock.monotonicNs(),
+        wallNs: () => clock.wallNs(),
+        wakeAt(atNs, callback) {
+          const timer = owned(
+            opened,
+            clock.wakeAt(atNs, () => (opened.delete(timer), callback())),
+          );
+          return timer;
+        },
       },
-    ];
-  });
-  // The entries are those of `hooks`, one by one.
-  return Object.freeze(Object.fromEntries(view)) as PluginHooks;
-}
-
-type TapOptions = string | { readonly name: string; readonly stage?: number; readonly before?: string };
-
-/** What all hooks have in common; each one's own types are checked where a plugin taps it. */
-interface AnyHook {
-  tap(options: never, tap: never): void;
-  tapPromise?(options: never, tap: never): void;
-}
-
-function guard(hooks: KernelHooks, name: keyof KernelHooks, wrap: Guard): void {
-  const hook: { intercept(interceptor: { register(tap: { name: string; fn: unknown }): unknown }): void } = hooks[
-    name
-  ] as never;
-  hook.intercept({ register: (tap) => ({ ...tap, fn: wrap(tap.fn as Tap, tap.name) }) });
-}
-
-interface Guarded {
-  readonly tap: Tap;
-  readonly plugin: string;
-  readonly hook: string;
-}
-
-function telling({ tap, plugin, hook, log }: Guarded & { readonly log: Logger }): Tap {
-  const failed = (cause: unknown): void => {
-    // A plugin that shows messages and fails cannot be told about its failure.
-    if (hook !== 'reported') log.warning(`unable to tell plugin ${plugin} of ${hook}`, { cause });
-  };
-  return (...args) => {
+      readiness: { watchReadable: (fd, callback) => owned(opened, readiness.watchReadable(fd, callback)) },
+      stateDir: () => stateDir(plugin.name),
+      serviceOptions: (service) => serviceOptions(plugin.name, service),
+      opened: (thing) => void owned(opened, thing),
+    };
     try {
-      const result = tap(...args);
-      // An async function type-checks as a tap; its rejection would end the process.
-      if (isThenable(result)) Promise.resolve(result).catch(failed);
+      plugin.apply(kernel);
     } catch (cause) {
-      failed(cause);
+      throw new KernelError('PLUGIN_FAILED', `unable to apply plugin ${titleOf(plugin)}`, { cause });
     }
-  };
-}
+  }
 
-function asking({ tap, plugin, hook, clock }: Guarded & { readonly clock: Clock }): Tap {
-  return (...args) => {
-    const given = attempt({ tap, plugin, hook }, args);
-    if (!isThenable(given)) return given;
-    const answer = Promise.resolve(given);
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const deadline = clock.wakeAt(clock.monotonicNs() + ANSWER_DEADLINE_NS, () => {
-      reject(new KernelError('PLUGIN_SILENT', `plugin ${plugin} has not answered ${hook} for 10 seconds`));
-      answer.then(closeUnwanted).catch(() => {}); // it has been reported as silent
+  /** A view without `call` and `promise`: only the kernel calls. */
+  #viewFor(applied: Applied): PluginHooks {
+    const tapWith = (hook: keyof KernelHooks) => (options: TapOptions, tap: Tap) => {
+      const recorded = { hook, options, call: this.#guarded(applied, hook, tap) };
+      applied.taps.push(recorded);
+      if (this.#applied.includes(applied)) addTap(this.#hooks, applied.plugin.name, recorded); // later than in apply
+    };
+    const entries = Object.keys(this.#hooks).map((name) => {
+      const key = name as keyof KernelHooks; // of createHooks
+      const tap = tapWith(key);
+      return [key, WAITING.has(key) ? { tap, tapPromise: tap } : { tap }];
     });
-    answer.then(resolve, (cause: unknown) => reject(named({ plugin, hook }, cause))).finally(() => deadline.close());
-    return promise;
-  };
-}
+    // The entries are those of the hooks, one by one.
+    return Object.freeze(Object.fromEntries(entries)) as PluginHooks;
+  }
 
-/** A question that is answered at once; an async function type-checks as a tap, and its rejection would be lost. */
-function askingAtOnce({ tap, plugin, hook, log }: Guarded & { readonly log: Logger }): Tap {
-  return (...args) => {
-    const answer = attempt({ tap, plugin, hook }, args);
-    if (!isThenable(answer)) return answer;
-    Promise.resolve(answer).catch((error: unknown) => {
-      const { message, cause } = named({ plugin, hook }, error);
-      log.warning(message, { cause });
+  #guarded({ plugin, profiles, opened }: Applied, hook: keyof KernelHooks, tap: Tap): Tap {
+    let profile = profiles.get(hook);
+    if (profile === undefined) {
+      profile = { hook, calls: 0, failures: 0, spentNs: 0n, longestNs: 0n, waitedNs: 0n };
+      profiles.set(hook, profile);
+    }
+    const isForeign = plugin.origin !== undefined;
+    const { clock } = this.#options;
+    const guarded = guard({ tap, plugin: titleOf(plugin), isForeign, profile, clock, log: this.log });
+    if (hook !== 'openControl' && hook !== 'watchScanDirectory') return guarded;
+    // What a plugin hands over within these is closed with the plugin, too.
+    const scoped = <P extends ControlPort | ScanWatch>(port: P): P => ({
+      ...port,
+      opened: (thing: Closeable) => port.opened(owned(opened, thing)),
     });
-    return undefined;
-  };
-}
+    return (...args) => guarded(...args.slice(0, -1), scoped(args.at(-1) as ControlPort | ScanWatch));
+  }
 
-/** @throws what the tap throws, as an error that names plugin and hook */
-function attempt({ tap, plugin, hook }: Guarded, args: unknown[]): unknown {
-  try {
-    return tap(...args);
-  } catch (cause) {
-    throw named({ plugin, hook }, cause);
+  #close({ plugin, opened }: Applied): void {
+    closeAll([...opened], (cause) => this.log.warning(`unable to close plugin ${titleOf(plugin)}`, { cause }));
+  }
+
+  #loggerOf(plugin: Plugin | undefined): Logger {
+    const by = plugin?.origin === undefined ? undefined : plugin.name;
+    const say =
+      (level: ReportLevel) =>
+      (message: string, { cause, service }: ReportAbout = {}): void => {
+        const program = service === undefined ? this.#options.program : 'supervise';
+        const report = { level, program, plugin: by, message, cause, service: service?.label };
+        if (this.#unsaid === undefined) this.#hooks.reported.call(report);
+        else this.#unsaid.push(report);
+      };
+    return { fatal: say('fatal'), warning: say('warning'), info: say('info'), debug: say('debug') };
   }
 }
 
-function named({ plugin, hook }: Omit<Guarded, 'tap'>, cause: unknown): KernelError {
-  if (cause instanceof KernelError) return cause;
-  return new KernelError('PLUGIN_FAILED', `plugin ${plugin} failed in ${hook}`, { cause });
-}
-
-/** A promise of any kind: not every library uses the language's own. */
-function isThenable(answer: unknown): answer is PromiseLike<unknown> {
-  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function';
-}
-
-/** An answer that came too late may be something open. */
-function closeUnwanted(answer: unknown): void {
-  if (typeof answer === 'object' && answer !== null && 'close' in answer && typeof answer.close === 'function') {
-    answer.close();
+/** @throws `PLUGIN_NAME_TAKEN`, `PLUGIN_API`, `PLUGIN_MISSING` */
+function checkAll(plugins: readonly Plugin[]): void {
+  const known = new Map<string, Plugin>();
+  for (const plugin of plugins) {
+    const { name, apiVersion } = plugin;
+    const other = known.get(name);
+    if (other !== undefined) {
+      const places = [other, plugin].map(({ origin }) => origin).filter((origin) => origin !== undefined);
+      const where = places.length === 0 ? '' : ` (${places.join(', ')})`;
+      throw new KernelError('PLUGIN_NAME_TAKEN', `two plugins are called ${name}${where}`);
+    }
+    if (apiVersion !== API_VERSION) {
+      const message = `plugin ${titleOf(plugin)} is made for version ${apiVersion} of the plugin API: this kernel has ${API_VERSION}`;
+      throw new KernelError('PLUGIN_API', message);
+    }
+    known.set(name, plugin);
   }
+  for (const plugin of plugins) {
+    const missing = (plugin.requires ?? []).find((name) => !known.has(name));
+    if (missing === undefined) continue;
+    const message = `plugin ${titleOf(plugin)} needs plugin ${missing}, which is not there`;
+    throw new KernelError('PLUGIN_MISSING', message);
+  }
+}
+
+/** As messages call a plugin: `heartbeat (plugins[1] in daemontap.config.json)`. */
+function titleOf({ name, origin }: Plugin): string {
+  return origin === undefined ? name : `${name} (${origin})`;
+}
+
+/** The same thing, which is forgotten once it is closed. */
+function owned(opened: Set<Closeable>, thing: Closeable): Closeable {
+  const own = {
+    close() {
+      if (opened.delete(own)) thing.close();
+    },
+  };
+  opened.add(own);
+  return own;
+}
+
+function hooksOf(plugins: readonly Applied[]): KernelHooks {
+  const hooks = createHooks();
+  for (const { plugin, taps } of plugins) for (const tap of taps) addTap(hooks, plugin.name, tap);
+  return hooks;
+}
+
+function addTap(hooks: KernelHooks, name: string, { hook, options, call }: RecordedTap): void {
+  // Each hook's own types are checked where a plugin taps it.
+  const target = hooks[hook] as unknown as Record<'tap' | 'tapAsync', (options: object, tap: Tap) => void>;
+  const named = typeof options === 'string' ? { name } : { ...options, name };
+  if (WAITING.has(hook)) target.tapAsync(named, answering(call));
+  else target.tap(named, call);
+}
+
+/** The tap for a hook that waits: an answer that is there at once is given at once, and a promised one when it comes. */
+function answering(call: Tap): Tap {
+  return (...args) => {
+    const done = args.pop() as (error: unknown, answer?: unknown) => void; // tapable's
+    let given: unknown;
+    try {
+      given = call(...args);
+    } catch (error) {
+      done(error);
+      return;
+    }
+    if (given instanceof Promise) given.then((answer: unknown) => done(undefined, answer), done);
+    else done(undefined, given);
+  };
 }

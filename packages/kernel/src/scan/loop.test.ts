@@ -231,6 +231,7 @@ describe('looking', () => {
   test('a watcher that throws is reported, and the timed scan goes on', async () => {
     const broken: Plugin = {
       name: 'broken',
+      apiVersion: 1,
       apply({ hooks }) {
         hooks.watchScanDirectory.tap('broken', () => {
           throw new Error('no inotify');
@@ -238,7 +239,7 @@ describe('looking', () => {
       },
     };
     const simulation = await scanned({ plugins: [broken] });
-    expect(warnings(simulation)).toEqual(['unable to watch the scan directory']);
+    expect(warnings(simulation)).toEqual(['plugin broken failed in watchScanDirectory']);
     simulation.files.makeService('/service/finger');
     await simulation.advanceMs(SCAN_MS + SETTLED_MS);
     expect(simulation.story).toEqual(['started finger']);

@@ -5,6 +5,7 @@
 import { closeAll } from '../close-all.ts';
 import type { Core } from '../core.ts';
 import { explain, systemCode } from '../errors.ts';
+import type { KernelHooks } from '../hooks.ts';
 import type { Closeable, HeldDirectory, ScanEntry } from '../ports.ts';
 import { compareScan } from './compare.ts';
 import type { ScanStep } from './compare.ts';
@@ -49,21 +50,14 @@ export class ScanLoop {
 
   /** Begins to scan. */
   start(): void {
-    try {
-      this.#core.hooks.watchScanDirectory.call({
-        path: this.#held.path,
-        requestScan: () => this.requestScan(),
-        opened: (watcher) => {
-          if (this.#isStopping) closeAll([watcher], (cause) => this.#complain('unable to stop watching', cause));
-          else this.#watchers.push(watcher);
-        },
-      });
-    } catch (error) {
-      // The timed scan goes on without.
-      const message = 'unable to watch the scan directory';
-      this.#core.log.warning(message, { cause: explain(error, message).cause });
-    }
+    this.#watch(this.#core.hooks);
     this.#look().catch((cause: unknown) => this.#complain('unable to scan', cause));
+  }
+
+  /** Lets plugins that have come later know all that is supervised. */
+  meet(hooks: KernelHooks): void {
+    if (!this.#isStopping) this.#watch(hooks);
+    for (const { pair } of this.#pairs.values()) pair.meet(hooks);
   }
 
   /** Scans as soon as it can be done. */
@@ -81,6 +75,17 @@ export class ScanLoop {
     closeAll(this.#watchers, (cause) => this.#complain('unable to stop watching the scan directory', cause));
     for (const { pair } of this.#pairs.values()) pair.stop({ kills: true });
     this.#finish();
+  }
+
+  #watch({ watchScanDirectory }: KernelHooks): void {
+    watchScanDirectory.call({
+      path: this.#held.path,
+      requestScan: () => this.requestScan(),
+      opened: (watcher) => {
+        if (this.#isStopping) closeAll([watcher], (cause) => this.#complain('unable to stop watching', cause));
+        else this.#watchers.push(watcher);
+      },
+    });
   }
 
   #lookIn(pauseNs: bigint): void {

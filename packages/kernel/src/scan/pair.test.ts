@@ -2,7 +2,8 @@
 import { simulateScan } from '@daemontap/testkit';
 import type { Leftovers, Simulation } from '@daemontap/testkit';
 import { describe, expect, test } from 'vitest';
-import type { ServiceDirectory } from '../hooks.ts';
+import { KernelError } from '../errors.ts';
+import type { LogSink, ServiceDirectory } from '../hooks.ts';
 import type { Plugin } from '../plugin/contract.ts';
 
 const SCAN_MS = 5000;
@@ -40,6 +41,7 @@ function sinks(): Sinks {
   };
   const plugin: Plugin = {
     name: 'sinks',
+    apiVersion: 1,
     apply({ hooks }) {
       hooks.openLogSink.tap('sinks', (service) => (service.hasLog ? open(service) : undefined));
     },
@@ -80,9 +82,10 @@ describe('the sink', () => {
     let failures = 2;
     const broken: Plugin = {
       name: 'broken',
+      apiVersion: 1,
       apply({ hooks }) {
         hooks.openLogSink.tapPromise('broken', async ({ label }) => {
-          if (label === 'finger' && failures-- > 0) throw new Error('no pipe');
+          if (label === 'finger' && failures-- > 0) throw new KernelError('PIPE_FAILED', 'no pipe');
           return undefined;
         });
       },
@@ -91,7 +94,28 @@ describe('the sink', () => {
     expect(simulation.story).toEqual(['started a', 'failed finger']);
     await simulation.advanceMs(2000);
     expect(simulation.story.slice(2)).toEqual(['failed finger', 'started finger']);
-    expect(warnings(simulation)[0]).toBe('unable to start finger/run: plugin broken failed in openLogSink');
+    expect(warnings(simulation)[0]).toBe('unable to start finger/run: no pipe');
+  });
+
+  test('that a broken plugin cannot open is done without, and asked for again at the next start', async () => {
+    let failures = 1;
+    const sinkOf500: LogSink = { openOutput: () => 500, end() {}, close() {} };
+    const broken: Plugin = {
+      name: 'broken',
+      apiVersion: 1,
+      apply({ hooks }) {
+        hooks.openLogSink.tap('broken', () => {
+          if (failures-- > 0) throw new Error('a bug');
+          return sinkOf500;
+        });
+      },
+    };
+    const simulation = await scanned({ services: { finger: {} }, plugins: [broken] });
+    expect(simulation.story).toEqual(['started finger']);
+    expect(warnings(simulation)).toEqual(['plugin broken failed in openLogSink for finger']);
+    simulation.endIn('/service/finger');
+    await simulation.advanceMs(2000);
+    expect(simulation.processIn('/service/finger')?.request.descriptors).toContainEqual([1, 500]);
   });
 
   test('lives on while a service that is still there leaves and begins anew', async () => {
@@ -247,15 +271,16 @@ describe('a directory that stays', () => {
     let failures = 1;
     const broken: Plugin = {
       name: 'broken',
+      apiVersion: 1,
       apply({ hooks }) {
         hooks.openControl.tap('broken', () => {
-          if (failures-- > 0) throw new Error('no fifo');
+          if (failures-- > 0) throw new KernelError('CONTROL_FAILED', 'no fifo');
         });
       },
     };
     const simulation = await scanned({ services: { finger: {} }, plugins: [broken] });
     expect([simulation.story, simulation.leftovers().locks]).toEqual([[], 0]);
-    expect(warnings(simulation)).toEqual(['plugin broken failed in openControl']);
+    expect(warnings(simulation)).toEqual(['no fifo']);
     await simulation.advanceMs(SCAN_MS);
     expect(simulation.story).toEqual(['started finger']);
   });
@@ -264,6 +289,7 @@ describe('a directory that stays', () => {
     let commands = 1;
     const hasty: Plugin = {
       name: 'hasty',
+      apiVersion: 1,
       apply({ hooks }) {
         hooks.openControl.tap('hasty', (_service, control) => {
           if (commands-- > 0) control.command('x');
@@ -357,10 +383,11 @@ describe('an orderly stop', () => {
     expect([simulation.isDone(), simulation.leftovers()]).toEqual([true, nothing]);
   });
 
-  test('while plugins prepare a start lets them answer, and starts nothing', async () => {
+  test('while plugins prepare a start does not wait for them, and starts nothing when they answer', async () => {
     const answer = Promise.withResolvers<void>();
     const slow: Plugin = {
       name: 'slow',
+      apiVersion: 1,
       apply({ hooks }) {
         hooks.prepareSpawn.tapPromise('slow', async (plan) => {
           await answer.promise;
@@ -371,7 +398,7 @@ describe('an orderly stop', () => {
     const simulation = await scanned({ services: { finger: {} }, plugins: [slow], stopTimeoutMs });
     simulation.kernel.stop();
     await simulation.settle();
-    expect(simulation.isDone()).toBe(false);
+    expect(simulation.isDone()).toBe(true);
     answer.resolve();
     await simulation.settle();
     expect(simulation.story).toEqual(['released finger']);
@@ -381,6 +408,7 @@ describe('an orderly stop', () => {
   test('while a plugin never answers gives up after its deadline', async () => {
     const silent: Plugin = {
       name: 'silent',
+      apiVersion: 1,
       apply({ hooks }) {
         hooks.prepareSpawn.tapPromise('silent', () => new Promise<never>(() => {}));
       },
@@ -469,6 +497,7 @@ describe('an orderly stop', () => {
     let open = 0;
     const slow: Plugin = {
       name: 'slow',
+      apiVersion: 1,
       apply({ hooks }) {
         hooks.openLogSink.tapPromise('slow', async () => {
           await answer.promise;

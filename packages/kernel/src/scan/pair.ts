@@ -4,7 +4,7 @@
  */
 import type { Core } from '../core.ts';
 import { explain, KernelError } from '../errors.ts';
-import type { ServiceDirectory } from '../hooks.ts';
+import type { KernelHooks, ServiceDirectory } from '../hooks.ts';
 import type { HeldDirectory } from '../ports.ts';
 import { Service } from '../supervise/service.ts';
 import { ServiceSink } from '../supervise/sink.ts';
@@ -97,6 +97,13 @@ export class ServicePair {
     if (!this.#hasLog) return;
     if (this.#log === undefined) this.#beginLog();
     else if (this.#core.ports.files.isRemoved(this.#log.held)) this.#log.service.leave(); // begun anew once it has left
+  }
+
+  /** Lets plugins that have come later know both. The output goes where the plugins say now from the next start on. */
+  meet(hooks: KernelHooks): void {
+    this.#sink.renew();
+    this.#main?.service.meet(hooks);
+    this.#log?.service.meet(hooks);
   }
 
   /**

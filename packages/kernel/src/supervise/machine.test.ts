@@ -155,10 +155,25 @@ describe('preparing', () => {
   test('wanted down and up again meanwhile, it is started', () => {
     expect(transition(preparing({ want: 'down' }), want('up'))).toEqual([preparing({ asked: true }), announce]);
   });
-  test('x meanwhile, for a start that nobody asked for: supervision ends without it when it is prepared', () => {
-    const [state, ...effects] = transition(preparing(), { type: 'leave' });
-    expect([state, ...effects]).toEqual([preparing({ leaving: true }), announce]);
-    expect(transition(state, prepared)).toEqual([gone(), announce, release]);
+  test('x meanwhile, for a start that nobody asked for: supervision ends at once, whatever plugins answer later', () => {
+    expect(transition(preparing(), { type: 'leave' })).toEqual([gone(), announce, release]);
+    expect(transition(gone(), prepared)).toEqual([gone()]);
+  });
+  test('x meanwhile, for a start that was asked for: it leaves after it', () => {
+    const asked = preparing({ want: 'once', asked: true });
+    expect(transition(asked, { type: 'leave' })).toEqual([{ ...asked, leaving: true }, announce]);
+  });
+  test('d and x meanwhile, in either order: supervision ends at once', () => {
+    expect(transition(preparing({ want: 'down', asked: true }), { type: 'leave' })).toEqual([
+      gone('down'),
+      announce,
+      release,
+    ]);
+    expect(transition(preparing({ asked: true, leaving: true }), want('down'))).toEqual([
+      gone('down'),
+      announce,
+      release,
+    ]);
   });
   test.each(['pause', 'continue'] as const)('%s only publishes the status anew', (type) => {
     expect(transition(preparing(), { type })).toEqual([preparing(), announce]);

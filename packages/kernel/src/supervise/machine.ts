@@ -152,8 +152,10 @@ const table: Table = {
         ? rest({ ...s, again: false, notBeforeNs: atNs, atNs })
         : [{ phase: 'starting', want: s.want, leaving: s.leaving }, spawn],
     startFailed: failed,
-    want: (s, { want }) => [{ ...s, want, asked: true }, announce],
-    leave: (s) => [{ ...s, leaving: true }, announce],
+    want: (s, { want }) =>
+      s.leaving && want === 'down' ? gone({ ...s, want }) : [{ ...s, want, asked: true }, announce],
+    // Where no start is to follow there is no reason to wait for plugins.
+    leave: (s) => (s.want === 'down' || !s.asked ? gone(s) : [{ ...s, leaving: true }, announce]),
     pause: republish,
     continue: republish,
     signal: stay,

@@ -4,7 +4,7 @@
  */
 import type { Core } from '../core.ts';
 import { explain, KernelError, systemCode } from '../errors.ts';
-import type { LogSink, ServiceDirectory, ServiceStatus } from '../hooks.ts';
+import type { ControlPort, KernelHooks, LogSink, ServiceDirectory, ServiceStatus } from '../hooks.ts';
 import { closeAll } from '../close-all.ts';
 import { ask } from '../plugin/ask.ts';
 import type { Answer } from '../plugin/ask.ts';
@@ -88,13 +88,7 @@ export class Service {
       throw new KernelError('LOCK_HELD', `unable to acquire ${directory.label}/supervise/lock`, { cause });
     }
     try {
-      core.hooks.openControl.call(directory, {
-        command: (command) => this.command(command),
-        opened: (transport) => {
-          this.#opened.push(transport);
-          if (this.#state.phase === 'gone') this.#close();
-        },
-      });
+      core.hooks.openControl.call(directory, this.#port());
     } catch (error) {
       this.#close();
       throw error;
@@ -115,6 +109,18 @@ export class Service {
   leave(): void {
     this.command('d');
     this.command('x');
+  }
+
+  /** Lets plugins that have come later listen, and tells them what the service is. */
+  meet({ openControl, statusChanged }: KernelHooks): void {
+    const { label } = this.directory;
+    try {
+      openControl.call(this.directory, this.#port());
+    } catch (error) {
+      const { message, cause } = explain(error, `unable to listen for commands to ${label}`);
+      this.#core.log.warning(message, this.#about(cause));
+    }
+    statusChanged.call(this.directory, this.#status());
   }
 
   dispatch(event: Event): void {
@@ -207,14 +213,26 @@ export class Service {
 
   #announce(): void {
     this.#isNews = false;
-    const pid = pidOf(this.#state);
-    const status: ServiceStatus = {
-      pid,
+    this.#core.hooks.statusChanged.call(this.directory, this.#status());
+  }
+
+  #status(): ServiceStatus {
+    return {
+      pid: pidOf(this.#state),
       paused: this.#state.phase === 'up' && this.#state.paused,
       want: this.#state.want,
       sinceNs: this.#sinceNs,
     };
-    this.#core.hooks.statusChanged.call(this.directory, status);
+  }
+
+  #port(): ControlPort {
+    return {
+      command: (command) => this.command(command),
+      opened: (transport) => {
+        this.#opened.push(transport);
+        if (this.#state.phase === 'gone') this.#close();
+      },
+    };
   }
 
   /** Asks the plugins. Where all of them answer at once, and they do in the preset, the start is not put off. */
@@ -235,7 +253,7 @@ export class Service {
       else
         Promise.all([plan, sink]).then(
           (answers) => prepared(...answers),
-          (error: unknown) => this.#failed(error),
+          (error: unknown) => this.#state.phase !== 'gone' && this.#failed(error),
         );
     } catch (error) {
       this.#failed(error);

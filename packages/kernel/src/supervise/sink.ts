@@ -1,37 +1,39 @@
 /** The log sink of one service: asked for at the first start, kept for all others, closed with the service. */
 import { attempt, closeAll } from '../close-all.ts';
 import type { Core } from '../core.ts';
-import type { KernelHooks, LogSink, ServiceDirectory } from '../hooks.ts';
+import type { LogSink, ServiceDirectory } from '../hooks.ts';
 import { ask } from '../plugin/ask.ts';
 import type { Answer } from '../plugin/ask.ts';
 
 /** Asks for a sink once, and again where that failed. */
 export class ServiceSink {
-  readonly #hooks: KernelHooks;
+  readonly #core: Pick<Core, 'hooks' | 'log'>;
   readonly #complain: (cause: unknown) => void;
   readonly #opened: LogSink[] = [];
   #answer: { readonly given: Answer<LogSink | undefined> } | undefined;
   #isEnded = false;
   #isClosed = false;
 
-  constructor({ hooks, log }: Pick<Core, 'hooks' | 'log'>) {
-    this.#hooks = hooks;
-    this.#complain = (cause) => log.warning('unable to close a log sink', { cause });
+  constructor(core: Pick<Core, 'hooks' | 'log'>) {
+    this.#core = core;
+    this.#complain = (cause) => core.log.warning('unable to close a log sink', { cause });
   }
 
-  /** The sink of a service. A failure is not kept: the next start asks again. */
+  /** The sink of a service. A failure, and that there is none, is not kept: the next start asks again. */
   of(service: ServiceDirectory): Answer<LogSink | undefined> {
     if (this.#answer !== undefined) return this.#answer.given;
-    const given = ask<LogSink | undefined>((done) => this.#hooks.openLogSink.callAsync(service, done));
+    const given = ask<LogSink | undefined>((done) => this.#core.hooks.openLogSink.callAsync(service, done));
     if (!(given instanceof Promise)) {
-      this.#answer = { given: this.#keep(given) };
-      return this.#answer.given;
+      const sink = this.#keep(given);
+      this.#answer = sink === undefined ? undefined : { given: sink };
+      return sink;
     }
     const kept = given.then((sink) => this.#keep(sink));
     const answer = { given: kept };
-    kept.catch(() => {
+    const forget = (): void => {
       if (this.#answer === answer) this.#answer = undefined;
-    });
+    };
+    kept.then((sink) => sink ?? forget(), forget);
     this.#answer = answer;
     return kept;
   }

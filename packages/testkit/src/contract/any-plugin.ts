@@ -35,7 +35,7 @@ export function anyPluginChecks(options: PluginContractOptions, hook: keyof Plug
             kernel = trial.kernel();
           });
           assert.deepEqual([...addedSince(before), ...started], [], 'something was opened or started');
-          assert.deepEqual(kernel && filesIn(kernel.runtimeDir), [], 'files were made');
+          assert.deepEqual(kernel && filesIn(kernel.stateDir), [], 'files were made');
           trial.assertQuiet();
         }),
     },

@@ -61,6 +61,7 @@ function example(changed: Partial<Parts> = {}): ControlTransportContractOptions 
   const parts = { ...working, ...changed };
   const create = (): Plugin => ({
     name: 'example',
+    apiVersion: 1,
     apply(kernel) {
       parts.applied(kernel);
       kernel.hooks.openControl.tap('example', (service, control) => parts.open({ kernel, service, control }, parts));

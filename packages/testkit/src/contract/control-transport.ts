@@ -165,7 +165,7 @@ export function controlTransportChecks(options: ControlTransportContractOptions)
       const service = kernel.service('finger');
       const files = (): readonly string[] => [
         ...filesIn(service.path).filter((path) => !path.startsWith('supervise/')),
-        ...filesIn(kernel.runtimeDir),
+        ...filesIn(kernel.stateDir),
         ...filesIn(kernel.place.dir),
       ];
       const filesBefore = files();

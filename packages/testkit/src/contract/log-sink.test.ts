@@ -39,10 +39,11 @@ function pipeSink(path: string): Required<LogSink> {
 function example(change: (sink: Required<LogSink>, path: string) => Partial<LogSink> = () => ({})): Plugin {
   return {
     name: 'example',
+    apiVersion: 1,
     apply(kernel) {
       const open = async ({ identity, hasLog }: ServiceDirectory): Promise<LogSink | undefined> => {
         if (!hasLog) return undefined;
-        const path = join(kernel.runtimeDir(), identity);
+        const path = join(kernel.stateDir(), identity);
         const sink = pipeSink(path);
         // A blocking open of the reading side would wait for a writer; /proc opens the same FIFO without.
         const openInput = (): number => {
@@ -73,6 +74,7 @@ const fileSink: LogSinkContractOptions = {
   name: 'an example file',
   create: ({ dir }) => ({
     name: 'example-file',
+    apiVersion: 1,
     apply({ hooks }) {
       hooks.openLogSink.tap('example-file', ({ identity }) => ({
         openOutput: () => openSync(join(dir, identity), O_WRONLY | O_APPEND | O_CREAT, 0o600),
@@ -160,6 +162,7 @@ test('a sink whose services share one file is found out', async () => {
     ...fileSink,
     create: ({ dir }) => ({
       name: 'shared',
+      apiVersion: 1,
       apply({ hooks }) {
         hooks.openLogSink.tap('shared', () => ({
           openOutput: () => openSync(join(dir, 'all'), O_WRONLY | O_APPEND | O_CREAT, 0o600),
@@ -179,6 +182,7 @@ test('a sink whose services share one file is found out', async () => {
 test('a plugin that gives no sink is found out', async () => {
   const create = (): Plugin => ({
     name: 'none',
+    apiVersion: 1,
     apply({ hooks }) {
       hooks.openLogSink.tap('none', () => undefined);
     },

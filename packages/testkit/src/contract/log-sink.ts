@@ -190,10 +190,10 @@ export function logSinkChecks(options: LogSinkContractOptions): readonly Contrac
       const before = openThings();
       for (const service of others) await superviseOnce(service);
       await bench.settledTo(before);
-      await bench.until('the runtime directory is empty', () => filesIn(kernel.runtimeDir).length === 0);
+      await bench.until('the runtime directory is empty', () => filesIn(kernel.stateDir).length === 0);
     }),
     check('leaves nothing open where it cannot be opened', async (bench) => {
-      const kernel = bench.kernel({ hasRuntimeDir: false });
+      const kernel = bench.kernel({ hasStateDir: false });
       const service = kernel.service('finger');
       const attempt = async (): Promise<void> => {
         try {
@@ -222,7 +222,7 @@ class Bench {
     this.#received = received;
   }
 
-  kernel(options: { readonly hasRuntimeDir?: boolean } = {}): TrialKernel {
+  kernel(options: { readonly hasStateDir?: boolean } = {}): TrialKernel {
     return this.#trial.kernel(options);
   }
 

@@ -19,6 +19,7 @@ const nice: Change = (plan) => ({ ...plan, file: Buffer.from('/usr/bin/nice'), a
 function example(change: Change = nice): Plugin {
   return {
     name: 'example',
+    apiVersion: 1,
     apply({ hooks }) {
       hooks.prepareSpawn.tapPromise('example', async (plan, service) => change(plan, service));
     },

@@ -28,8 +28,8 @@ export interface ContractService {
   readonly directory: ServiceDirectory;
   /** What the service directory is called at this moment, as a client knows it. */
   readonly path: string;
-  /** What the kernel's `runtimeDir()` answers. */
-  readonly runtimeDir: string;
+  /** What the kernel's `stateDir()` answers. */
+  readonly stateDir: string;
   /** Where the plugin was made. */
   readonly place: ContractPlace;
 }
@@ -56,14 +56,14 @@ export interface TrialService extends ContractService {
 export interface TrialKernelOptions {
   /** Makes its plugin; default: as the contract's options say. */
   readonly create?: PluginContractOptions['create'];
-  /** Whether its `runtimeDir()` answers or throws; default true. */
-  readonly hasRuntimeDir?: boolean;
+  /** Whether its `stateDir()` answers or throws; default true. */
+  readonly hasStateDir?: boolean;
 }
 
 /** A kernel of a trial, with one plugin. */
 export interface TrialKernel {
   readonly place: ContractPlace;
-  readonly runtimeDir: string;
+  readonly stateDir: string;
   readonly clock: SimulatedClock;
   readonly readiness: PolledReadiness;
   taps(hook: keyof PluginHooks): readonly Tap[];
@@ -101,27 +101,28 @@ export class Trial {
   }
 
   /** Another kernel, with a plugin of its own. */
-  kernel({ create = this.#create, hasRuntimeDir = true }: TrialKernelOptions = {}): TrialKernel {
+  kernel({ create = this.#create, hasStateDir = true }: TrialKernelOptions = {}): TrialKernel {
     const place = { dir: this.directory() };
-    const runtimeDir = this.directory();
+    const stateDir = this.directory();
     const clock = new SimulatedClock();
     const readiness = new PolledReadiness();
     const taps: Taps = applyTo(create(place), {
       clock,
       readiness,
-      runtimeDir() {
-        if (!hasRuntimeDir) throw new Error('unable to create a runtime directory: permission denied');
-        return runtimeDir;
+      stateDir() {
+        if (!hasStateDir) throw new Error('unable to create a state directory: permission denied');
+        return stateDir;
       },
+      serviceOptions: () => ({}),
     });
     const kernel: TrialKernel = {
       place,
-      runtimeDir,
+      stateDir,
       clock,
       readiness,
       taps: (hook) => taps.of(hook),
       call: (hook, ...args) => taps.of(hook).map((tap) => tap(...args)),
-      service: (name, role = 'service') => this.#service(name, { role, place, runtimeDir }),
+      service: (name, role = 'service') => this.#service(name, { role, place, stateDir }),
     };
     this.#kernels.push(kernel);
     return kernel;
@@ -199,7 +200,7 @@ export class Trial {
 
   #service(
     name: string,
-    { role, ...rest }: Pick<ContractService, 'place' | 'runtimeDir'> & Pick<ServiceDirectory, 'role'>,
+    { role, ...rest }: Pick<ContractService, 'place' | 'stateDir'> & Pick<ServiceDirectory, 'role'>,
   ): TrialService {
     const made = serviceDirectory({ name, log: 'exec cat' });
     mkdirSync(made.join('supervise'), 0o700); // as the kernel has done when it asks

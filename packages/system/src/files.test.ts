@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { tryLock } from '@daemontap/posix';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { HeldDirectory } from '../ports.ts';
+import type { HeldDirectory } from '@daemontap/kernel';
 import { nodeFiles } from './files.ts';
 
 const files = nodeFiles({ tryLock });

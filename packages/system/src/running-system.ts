@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { nodeClock, nodeFiles } from '@daemontap/kernel';
+import { nodeClock } from './clock.ts';
+import { nodeFiles } from './files.ts';
 import type { KernelOptions, SpawnPlan } from '@daemontap/kernel';
 import {
   readLimit,

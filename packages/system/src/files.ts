@@ -20,8 +20,8 @@ import {
 } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { systemCode } from '../errors.ts';
-import type { Files, HeldDirectory, ScanEntry } from '../ports.ts';
+import { systemCode } from '@daemontap/kernel';
+import type { Files, HeldDirectory, ScanEntry } from '@daemontap/kernel';
 
 const SLASH = 0x2f;
 const SECOND_NS = 1_000_000_000n;

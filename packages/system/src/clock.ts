@@ -1,5 +1,5 @@
 /** The clock of the running system. */
-import type { Clock } from '../ports.ts';
+import type { Clock } from '@daemontap/kernel';
 
 const LONGEST_MS = 2 ** 31 - 1;
 

@@ -1,0 +1,2 @@
+export { runningSystem } from './running-system.ts';
+export type { RunningSystem } from './running-system.ts';
