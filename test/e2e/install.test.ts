@@ -2,7 +2,7 @@
  * What a user has after `npm install -g`: the packages are packed, installed from the tarballs alone into a prefix with a
  * space in its name, and run with nothing but PATH. Needs the registry, for what daemontap depends on and for the Nodes.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   globSync,
   existsSync,
@@ -18,29 +18,25 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, delimiter, dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { asNobody, canBeNobody } from './support/nobody.ts';
+import {
+  NPM_TIMEOUT_MS,
+  neededBy,
+  npm,
+  packInto,
+  registryObstacle,
+  timed,
+  workspaceCalled,
+} from './support/packages.ts';
+import type { Packed } from './support/packages.ts';
 import { run } from './support/run.ts';
 import type { Argument, Outcome } from './support/run.ts';
 import { start } from './support/start.ts';
 import { linesOf, maskStatus } from './support/supervised.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
-
-interface Manifest {
-  readonly name: string;
-  readonly bin?: Readonly<Record<string, string>>;
-  readonly dependencies?: Readonly<Record<string, string>>;
-}
-
-/** What `npm pack --json` says of a package. */
-interface Packed {
-  readonly name: string;
-  readonly filename: string;
-  readonly size: number;
-  readonly files: readonly { readonly path: string; readonly mode: number }[];
-}
 
 /** What a program is given to show that it starts, and what must come of it. */
 interface Job {
@@ -59,7 +55,6 @@ interface Installation {
 
 const rootDir = join(import.meta.dirname, '../..');
 const SYSTEM_PATH = '/usr/bin:/bin';
-const NPM_TIMEOUT_MS = 300_000; // three Nodes, over a slow line
 const SETUP_TIMEOUT_MS = 2 * NPM_TIMEOUT_MS + 60_000;
 const KERNEL_LIMIT = 60_000;
 
@@ -94,12 +89,6 @@ const jobs: Readonly<Record<string, Job>> = {
   tai64nlocal: { input: '@4000000039c97bf53afbe444 x\n', stdout: '2000-09-21 03:09:31.989586500 x\n' },
 };
 
-const workspaces = ['packages', 'plugins'].flatMap((kind) =>
-  readdirSync(join(rootDir, kind)).map((folder) => {
-    const dir = join(rootDir, kind, folder);
-    return { dir, manifest: readJson<Manifest>(join(dir, 'package.json')) };
-  }),
-);
 const neededNames = neededBy('@daemontap/cli');
 const programs = Object.keys(workspaceCalled('@daemontap/cli').manifest.bin ?? {});
 /** Those for which the caller's PATH decides: svscanboot sets its own, and says nothing. */
@@ -116,10 +105,9 @@ let packed: readonly Packed[] = [];
 let unreachable: string | undefined;
 
 beforeAll(async () => {
-  packed = await timed('npm pack', pack);
+  packed = await timed('npm pack', () => packInto(here.makeDirectory('tarballs'), neededNames));
   console.log(`packed: ${packed.map(({ name, size }) => `${name} ${Math.ceil(size / 1000)} kB`).join(', ')}`);
-  // Asked once: npm would try each of the packages for a while.
-  unreachable = await npm('ping').then(() => undefined, unreachableRegistry);
+  unreachable = await registryObstacle();
   if (unreachable !== undefined) {
     console.log(`skipped: all tests of the installed packages; ${unreachable}`);
     return;
@@ -332,46 +320,21 @@ function outcome(part: Partial<Outcome>): Outcome {
   return { code: 0, signal: undefined, stdout: '', stderr: '', ...part };
 }
 
-/** The workspaces that must be packed so that this one can be installed, as its manifest and theirs say. */
-function neededBy(name: string): readonly string[] {
-  const found = new Set([name]);
-  for (const each of found) {
-    // walks what is added meanwhile, too
-    for (const dependency of Object.keys(workspaceCalled(each).manifest.dependencies ?? {})) {
-      if (workspaces.some(({ manifest }) => manifest.name === dependency)) found.add(dependency);
-    }
-  }
-  return [...found].toSorted();
-}
-
-function workspaceCalled(name: string): (typeof workspaces)[number] {
-  const found = workspaces.find(({ manifest }) => manifest.name === name);
-  if (found === undefined) throw new Error(`there is no workspace ${name}`);
-  return found;
-}
-
 function packedCalled(name: string): Packed {
   const found = packed.find((each) => each.name === name);
   if (found === undefined) throw new Error(`${name} was not packed`);
   return found;
 }
 
-async function pack(): Promise<readonly Packed[]> {
-  const tarballDir = here.makeDirectory('tarballs');
-  const chosen = neededNames.flatMap((name) => ['--workspace', name]);
-  const json = await npm('pack', ...chosen, '--pack-destination', tarballDir, '--ignore-scripts', '--json');
-  return Object.values(JSON.parse(json) as readonly Packed[]); // npm's own
-}
-
 async function installPacked(): Promise<void> {
   const tarballs = packed.map(({ filename }) => here.join('tarballs', filename));
-  await npm('install', '--global', '--prefix', prefix, ...tarballs);
+  await npm(['install', '--global', '--prefix', prefix, ...tarballs]);
 }
 
 async function installNodes(): Promise<void> {
   const wanted = [20, 22, 24].map((major) => `node${major}@npm:node-linux-${process.arch}@${major}`);
   mkdirSync(here.join('nodes'));
-  await npm('install', '--prefix', here.join('nodes'), ...wanted);
+  await npm(['install', '--prefix', here.join('nodes'), ...wanted]);
 }
 
 /** Where the newest Node of a major version is; 26 is the one that daemontap brings. */
@@ -393,52 +356,6 @@ function ourFiles(): readonly string[] {
     .filter((path) => lstatSync(path).isFile());
 }
 
-/** The machine's npm, on the machine's Node, with the caller's environment: it may have to know proxies and certificates. */
-async function npm(...words: readonly string[]): Promise<string> {
-  const path = (process.env['PATH'] ?? '').split(delimiter).filter((each) => !each.includes('node_modules'));
-  const retries = [
-    '--fetch-retries=2',
-    '--fetch-retry-mintimeout=1000',
-    '--fetch-retry-maxtimeout=5000',
-    '--fetch-timeout=30000',
-  ];
-  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--no-update-notifier', '--ignore-scripts'];
-  // Modes follow the umask, and a test is no place to find out that the developer's is 077.
-  const child = spawn('/bin/sh', ['-c', 'umask 022; exec npm "$@"', 'npm', ...words, ...quiet, ...retries], {
-    cwd: rootDir,
-    env: { ...process.env, PATH: path.join(delimiter) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: NPM_TIMEOUT_MS,
-  });
-  const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-  child.stdout.on('data', (bytes: Buffer) => stdout.push(bytes));
-  child.stderr.on('data', (bytes: Buffer) => stderr.push(bytes));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  });
-  if (code !== 0) throw new Error(`unable to run npm ${words[0]} (${code}): ${Buffer.concat(stderr).toString()}`);
-  return Buffer.concat(stdout).toString();
-}
-
-/** What to say when npm failed because it could not reach the registry; `undefined` for any other failure. */
-function unreachableRegistry(error: unknown): string | undefined {
-  const [code] =
-    /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)\b/.exec(
-      String(error),
-    ) ?? [];
-  return code === undefined ? undefined : `npm cannot reach the registry (${code})`;
-}
-
-async function timed<T>(what: string, action: () => Promise<T>): Promise<T> {
-  const startMs = performance.now();
-  try {
-    return await action();
-  } finally {
-    console.log(`${what}: ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
-  }
-}
-
 /** Where svscan keeps its directories when nothing in its environment says so. */
 function runtimeRoot(): string {
   const uid = process.getuid?.();
@@ -448,8 +365,4 @@ function runtimeRoot(): string {
 function idOf(directory: string): string {
   const { dev, ino } = statSync(directory);
   return `${dev}-${ino}`;
-}
-
-function readJson<T>(path: string): T {
-  return JSON.parse(readFileSync(path, 'utf8')) as T; // our own files
 }
