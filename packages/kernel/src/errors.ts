@@ -13,7 +13,8 @@ export type KernelErrorCode =
   | 'PLUGIN_NAME_TAKEN'
   | 'PLUGIN_API'
   | 'PLUGIN_MISSING'
-  | 'PLUGIN_OPTIONS';
+  | 'PLUGIN_OPTIONS'
+  | 'PLUGIN_REFUSED';
 
 /** Knows a KernelError of another copy of this package, as a plugin's own dependencies may have one. */
 const BRAND = Symbol.for('@daemontap/kernel:KernelError');

@@ -2,7 +2,7 @@
 import { KernelError } from './errors.ts';
 import type { Core } from './core.ts';
 import type { KernelHooks } from './hooks.ts';
-import type { Plugin } from './plugin/contract.ts';
+import type { Logger, Plugin } from './plugin/contract.ts';
 import { PluginHost } from './plugin/host.ts';
 import type { PluginChanges, PluginHostOptions, PluginProfile } from './plugin/host.ts';
 import type { HeldDirectory, Ports, SpawnPlan } from './ports.ts';
@@ -39,6 +39,8 @@ export interface Kernel {
    * @throws `PLUGIN_NAME_TAKEN`, `PLUGIN_API`, `PLUGIN_MISSING`, `PLUGIN_FAILED`; all is as before then
    */
   replacePlugins(plugins: readonly Plugin[]): PluginChanges;
+  /** Says something in the kernel's name. */
+  readonly log: Logger;
   /** What the plugins' taps have cost until now. */
   profiles(): readonly PluginProfile[];
   /** Resolves when nothing is supervised any more; it never rejects. */
@@ -162,8 +164,9 @@ function createCore(
 function pluginsOf(
   host: PluginHost,
   supervised: { meet(hooks: KernelHooks): void },
-): Pick<Kernel, 'replacePlugins' | 'profiles'> {
+): Pick<Kernel, 'log' | 'replacePlugins' | 'profiles'> {
   return {
+    log: host.log,
     profiles: () => host.profiles,
     replacePlugins(plugins) {
       const { addedHooks, ...changes } = host.replace(plugins);

@@ -4,14 +4,18 @@ import type { Report } from '@daemontap/kernel';
 import { applyAlone } from '@daemontap/testkit';
 import { expect, test } from 'vitest';
 import { logStderr } from './index.ts';
+import type { LogStderrOptions } from './index.ts';
 
 /** What appears on standard error when these are reported. The causes are expressions. */
-function shown(reports: readonly (Omit<Report, 'cause'> & { readonly cause?: string })[]): string {
+function shown(
+  reports: readonly (Omit<Report, 'cause'> & { readonly cause?: string })[],
+  options: LogStderrOptions = {},
+): string {
   const calls = reports.map(({ cause, ...report }) => `report({ ...${JSON.stringify(report)}, cause: ${cause} });`);
   const script = `
     import { logStderr } from './log-stderr.ts';
     let report;
-    logStderr().apply({ hooks: { reported: { tap: (_name, tap) => (report = tap) } } });
+    logStderr(${JSON.stringify(options)}).apply({ hooks: { reported: { tap: (_name, tap) => (report = tap) } } });
     const missing = Object.assign(new Error('ENOENT'), { code: 'ENOENT', errno: -2 });
     ${calls.join('\n')}`;
   const { stdout, stderr, status } = spawnSync(
@@ -55,4 +59,13 @@ test('it is silent about what is no trouble, and opens nothing for it', () => {
   const plugin = applyAlone(logStderr());
   plugin.call('reported', { ...report({ level: 'info', message: 'well' }), cause: undefined });
   expect(plugin.said).toEqual([]);
+});
+
+test('more is shown on request', () => {
+  const all = (['debug', 'info', 'warning', 'fatal'] as const).map((level) => report({ level, message: level }));
+  expect(shown(all, { level: 'info' })).toBe('svscan: info: info\nsvscan: warning: warning\nsvscan: fatal: fatal\n');
+  expect(shown(all, { level: 'debug' }).startsWith('svscan: debug: debug\n')).toBe(true);
+  expect(() => logStderr({ level: 'loud' as 'info' })).toThrow(
+    /unable to use the options of plugin log-stderr: level: /,
+  );
 });

@@ -6,7 +6,7 @@ import { KernelError } from '../errors.ts';
 import type { KernelHooks } from '../hooks.ts';
 import type { Clock } from '../ports.ts';
 import { faultOfPlan, faultOfSink } from './answers.ts';
-import type { Logger } from './contract.ts';
+import type { Logger, Plugin } from './contract.ts';
 
 /** A plugin's function, of whatever hook. */
 export type Tap = (...args: unknown[]) => unknown;
@@ -29,10 +29,7 @@ export interface HookProfile {
 /** A tap, and whose it is. */
 export interface Guarded {
   readonly tap: Tap;
-  /** As messages call the plugin: its name, and its place in the configuration. */
-  readonly plugin: string;
-  /** Whether it is named in a configuration; the kernel's own speak in daemontools' words. */
-  readonly isForeign: boolean;
+  readonly plugin: Plugin;
   readonly profile: HookProfile;
   readonly clock: Clock;
   readonly log: Logger;
@@ -87,7 +84,7 @@ function answer(guarded: Guarded, args: unknown[], given: PromiseLike<unknown>):
   const promised = Promise.resolve(given);
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const deadline = clock.wakeAt(askedNs + ANSWER_DEADLINE_NS, () => {
-    const message = `plugin ${plugin} has not answered ${profile.hook}${aboutOf(args)} for 10 seconds`;
+    const message = `plugin ${titleOf(plugin)} has not answered ${profile.hook}${aboutOf(args)} for 10 seconds`;
     reject(new KernelError('PLUGIN_SILENT', message));
     promised.then(closeUnwanted).catch(() => {}); // it has been reported as silent
   });
@@ -133,12 +130,18 @@ function say({ profile, log }: Guarded, { message, cause }: KernelError): void {
 }
 
 /** The failure with plugin, hook and service; a refusal in daemontools' words stays as it is. */
-function nameIt({ plugin, isForeign, profile }: Guarded, args: unknown[], error: unknown): KernelError {
+function nameIt({ plugin, profile }: Guarded, args: unknown[], error: unknown): KernelError {
   const isKnown = error instanceof KernelError;
-  if (isKnown && (!isForeign || error.code === 'PLUGIN_SILENT')) return error;
-  const message = `plugin ${plugin} failed in ${profile.hook}${aboutOf(args)}`;
+  // The kernel's own plugins speak in daemontools' words.
+  if (isKnown && (plugin.origin === undefined || error.code === 'PLUGIN_SILENT')) return error;
+  const message = `plugin ${titleOf(plugin)} failed in ${profile.hook}${aboutOf(args)}`;
   if (!isKnown) return new KernelError('PLUGIN_FAILED', message, { cause: error });
   return new KernelError(error.code, `${message}: ${error.message}`, { cause: error.cause });
+}
+
+/** As messages call a plugin: `heartbeat (plugins[1] in daemontap.config.json)`. */
+export function titleOf({ name, origin }: Plugin): string {
+  return origin === undefined ? name : `${name} (${origin})`;
 }
 
 /** ` for finger`: the service among what a tap was called with. */

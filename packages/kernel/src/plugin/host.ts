@@ -9,7 +9,7 @@ import type { ControlPort, KernelHooks, Report, ReportLevel, ScanWatch, ServiceD
 import type { Clock, Closeable, Readiness } from '../ports.ts';
 import { API_VERSION } from './contract.ts';
 import type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './contract.ts';
-import { guard, WAITING } from './guard.ts';
+import { guard, titleOf, WAITING } from './guard.ts';
 import type { HookProfile, Tap } from './guard.ts';
 
 /** What the plugins of a kernel are given of it. */
@@ -174,9 +174,7 @@ export class PluginHost {
       profile = { hook, calls: 0, failures: 0, spentNs: 0n, longestNs: 0n, waitedNs: 0n };
       profiles.set(hook, profile);
     }
-    const isForeign = plugin.origin !== undefined;
-    const { clock } = this.#options;
-    const guarded = guard({ tap, plugin: titleOf(plugin), isForeign, profile, clock, log: this.log });
+    const guarded = guard({ tap, plugin, profile, clock: this.#options.clock, log: this.log });
     if (hook !== 'openControl' && hook !== 'watchScanDirectory') return guarded;
     // What a plugin hands over within these is closed with the plugin, too.
     const scoped = <P extends ControlPort | ScanWatch>(port: P): P => ({
@@ -227,11 +225,6 @@ function checkAll(plugins: readonly Plugin[]): void {
     const message = `plugin ${titleOf(plugin)} needs plugin ${missing}, which is not there`;
     throw new KernelError('PLUGIN_MISSING', message);
   }
-}
-
-/** As messages call a plugin: `heartbeat (plugins[1] in daemontap.config.json)`. */
-function titleOf({ name, origin }: Plugin): string {
-  return origin === undefined ? name : `${name} (${origin})`;
 }
 
 /** The same thing, which is forgotten once it is closed. */
