@@ -4,11 +4,11 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, publish } from './report.ts';
+import { manyServices, runTime, sum } from './services.ts';
 
 const SERVICES = 1000;
 const RUNS = Number(process.env['RUNS'] ?? 5);
@@ -33,11 +33,9 @@ interface Figures {
   readonly idle: number;
 }
 
-const workDir = mkdtempSync(join(tmpdir(), 'daemontap-bench-'));
-const scanDir = join(workDir, 'services');
-const startedPath = join(workDir, 'started');
+const services = manyServices(SERVICES);
+const { scanDir, startedLines } = services;
 try {
-  makeServices();
   const figures = new Map<string, Figures[]>(implementations.map(({ name }) => [name, []]));
   for (let run = 0; run <= RUNS; run++) {
     for (const { name, svscan } of implementations) {
@@ -48,26 +46,16 @@ try {
   }
   report(figures);
 } finally {
-  rmSync(workDir, { recursive: true, force: true });
-}
-
-function makeServices(): void {
-  for (let index = 0; index < SERVICES; index++) {
-    const directory = join(scanDir, `s${index}`);
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, 'run'), `#!/bin/sh\necho $$ ${index} >>${startedPath}\nexec sleep 1000000\n`);
-    chmodSync(join(directory, 'run'), 0o755);
-  }
+  services.remove();
 }
 
 async function measure(svscan: string): Promise<Figures> {
-  writeFileSync(startedPath, '');
-  await sleep(2500); // the directories count as finished, and the machine calms down
+  await services.forget();
   const begun = performance.now();
   // C's svscan takes its supervise from PATH, where npm's scripts have ours in front.
   const env = { ...process.env, PATH: '/usr/bin:/bin' };
   const supervisor = spawn(svscan, [scanDir], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-  while (startedLines().length < SERVICES) await sleep(2);
+  await services.allStarted();
   const allUp = performance.now() - begun;
   await sleep(3000);
   const supervisors = [supervisor.pid ?? 0, ...childrenNamed(supervisor.pid ?? 0, 'supervise')];
@@ -114,10 +102,6 @@ function isRunning(pid: number): boolean {
   }
 }
 
-function startedLines(): readonly string[] {
-  return readFileSync(startedPath, 'latin1').split('\n').slice(0, -1);
-}
-
 function childrenNamed(parent: number, name: string): readonly number[] {
   const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'latin1').split(' ').filter(Boolean);
   return children.map(Number).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'latin1') === `${name}\n`);
@@ -127,18 +111,6 @@ function childrenNamed(parent: number, name: string): readonly number[] {
 function rollup(pid: number, key: string): number {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
   return Number(new RegExp(`^${key}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0) / 1024;
-}
-
-/** Milliseconds that all threads of a process have run: exact, where the clock ticks of /proc/PID/stat are a guess. */
-function runTime(pid: number): number {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  return sum(
-    threads.map((tid) => Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]) / 1e6),
-  );
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, each) => total + each, 0);
 }
 
 function report(figures: ReadonlyMap<string, readonly Figures[]>): void {

@@ -21,7 +21,8 @@ export function isHelped(
   return true;
 }
 
-function version(): string {
+/** The version of the package. */
+export function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(join(packageDir, 'package.json'), 'utf8'));
   return String((manifest as { readonly version?: unknown }).version); // of our own making
 }

@@ -35,36 +35,78 @@ export interface SupervisorProgram {
 
 const WRONG_USE = 100;
 const TEMPORARY = 111;
-const WRONG_USE_CODES: ReadonlySet<string> = new Set(['ROOT_DIRECTORY', 'PLUGIN_FAILED', 'PLUGIN_NAME_TAKEN']);
+const WRONG_USE_CODES: ReadonlySet<string> = new Set([
+  'ROOT_DIRECTORY',
+  'PLUGIN_FAILED',
+  'PLUGIN_NAME_TAKEN',
+  'PLUGIN_API',
+  'PLUGIN_MISSING',
+]);
 const { SIGCHLD, SIGHUP } = constants.signals;
 
 /** Runs svscan or supervise until nothing is supervised any more. */
 export async function runSupervisor(program: SupervisorProgram): Promise<void> {
-  const { fatal, warning, usage } = voice(program.name);
-  try {
-    const words = argumentBytes();
+  const { name, usage } = program;
+  const words = argumentBytes();
+  await exitWithSupervisor(name, async () => {
     const path = program.pathOf(words);
     if (path === undefined) {
-      usage(program.usage);
-      process.exit(WRONG_USE);
+      voice(name).usage(usage);
+      return WRONG_USE;
     }
     const settings = readSettings(process.env, process.geteuid?.() ?? 0);
     const plugins = await pluginsFor(settings);
-    // Whatever is wrong inside, services are worth more than a clean end of their supervisor.
-    const survive = (cause: unknown): void => warning('unable to finish a step', cause);
-    const system = runningSystem(survive);
-    raisePriority();
-    setProcessName({ name: program.name, words });
-    // Before anything is started: a signal between the two would end it and leave the service behind.
-    const signals = takeSignals({ inherited: system.inherited, stops: program.stops(settings) });
-    const { runtimeRoot, stopTimeoutMs } = settings;
-    const kernel = program.supervise({ ...system, path, plugins, runtimeRoot, stopTimeoutMs });
-    process.on('uncaughtException', survive).on('unhandledRejection', survive);
-    signals.sendTo(kernel);
-    await kernel.done;
-    process.exit(0);
+    const stops = program.stops(settings);
+    return supervise({ name, words, supervise: program.supervise, path, plugins, settings, stops });
+  });
+}
+
+/** What a supervisor is made of. */
+export interface SupervisorRun extends Pick<KernelOptions, 'path' | 'plugins'> {
+  /** For its own lines, and for ps. */
+  readonly name: string;
+  readonly words: readonly Buffer[];
+  /** Makes the kernel. */
+  readonly supervise: SupervisorProgram['supervise'];
+  readonly settings: Settings;
+  readonly serviceOptions?: NonNullable<KernelOptions['serviceOptions']>;
+  /** Whether TERM and INT stop it in order. */
+  readonly stops: boolean;
+  /** Is called at HUP, besides the scan. */
+  readonly onHangUp?: () => void;
+  /** Is called once, when there is a kernel. */
+  readonly onKernel?: (kernel: Kernel) => void;
+}
+
+/**
+ * Supervises until nothing is supervised any more, and returns the exit code.
+ * @throws what the kernel throws before it runs; after that it survives everything
+ */
+export async function supervise(run: SupervisorRun): Promise<number> {
+  const { name, words, path, plugins, settings, stops, onHangUp, onKernel, serviceOptions = () => ({}) } = run;
+  // Whatever is wrong inside, services are worth more than a clean end of their supervisor.
+  const { warning } = voice(name);
+  const survive = (cause: unknown): void => warning('unable to finish a step', cause);
+  const system = runningSystem(survive);
+  raisePriority();
+  setProcessName({ name, words });
+  // Before anything is started: a signal between the two would end it and leave the service behind.
+  const signals = takeSignals({ inherited: system.inherited, stops, onHangUp });
+  const { runtimeRoot, stopTimeoutMs } = settings;
+  const kernel = run.supervise({ ...system, path, plugins, runtimeRoot, stopTimeoutMs, serviceOptions });
+  process.on('uncaughtException', survive).on('unhandledRejection', survive);
+  onKernel?.(kernel);
+  signals.sendTo(kernel);
+  await kernel.done;
+  return 0;
+}
+
+/** Ends the process with what `main` returns, or says why it could not. */
+export async function exitWithSupervisor(name: string, main: () => Promise<number>): Promise<never> {
+  try {
+    process.exit(await main());
   } catch (error) {
-    fatal(error);
+    voice(name).fatal(error);
     process.exit(willNeverWork(error) ? WRONG_USE : TEMPORARY);
   }
 }
@@ -103,7 +145,14 @@ async function pluginsFor({ log }: Settings): Promise<readonly Plugin[]> {
 }
 
 /** Takes the signals of a supervisor; they reach the kernel as soon as there is one. */
-function takeSignals({ inherited, stops }: { readonly inherited: Inherited; readonly stops: boolean }): {
+function takeSignals({
+  inherited,
+  stops,
+  onHangUp,
+}: Pick<SupervisorRun, 'stops'> & {
+  readonly inherited: Inherited;
+  readonly onHangUp: SupervisorRun['onHangUp'] | undefined;
+}): {
   sendTo(kernel: Kernel): void;
 } {
   let kernel: Kernel | undefined;
@@ -111,7 +160,10 @@ function takeSignals({ inherited, stops }: { readonly inherited: Inherited; read
   const ignored = signalsIn(inherited.ignoredSignals).filter((signal) => signal !== SIGHUP && signal !== SIGCHLD);
   // Node has forgotten what the caller ignored: a shell's background job is not to end at its terminal's Ctrl-C.
   for (const signal of ignored) ignoreSignal(signal);
-  process.on('SIGHUP', () => kernel?.requestScan());
+  process.on('SIGHUP', () => {
+    kernel?.requestScan();
+    onHangUp?.();
+  });
   process.on('SIGUSR1', () => {}); // else Node opens its debugger
   for (const name of stops ? (['SIGTERM', 'SIGINT'] as const) : []) {
     if (ignored.includes(constants.signals[name])) continue;

@@ -1,0 +1,83 @@
+/** Presets: the one that is built in, and those of packages. */
+import { dirname } from 'node:path';
+import { isatty } from 'node:tty';
+import type { Plugin } from '@daemontap/kernel';
+import { daemontools } from '@daemontap/preset';
+import type { Settings } from '../supervisors/settings.ts';
+import { BUILT_IN, bundledPlugin } from './bundled.ts';
+import { pickFactory, pickPreset } from './module.ts';
+import { findForeign } from './plain-data.ts';
+import { keyOf, loadForeign, ownVersion, splitName } from './plugins.ts';
+import type { EntryRequest, LoadedPlugin } from './plugins.ts';
+import { ConfigurationError, placeOf } from './problem.ts';
+import type { Problem } from './problem.ts';
+import { parsePlugins } from './schema.ts';
+import type { IndexedEntry } from './schema.ts';
+
+const STDERR = 2;
+
+/** The preset that needs no configuration. */
+export const DEFAULT_PRESET = 'daemontools';
+
+/** The plugins of the built-in preset. They speak as daemontools does, so they have no origin. */
+export async function daemontoolsPlugins(
+  { log }: Pick<Settings, 'log'>,
+  previous: readonly LoadedPlugin[],
+): Promise<readonly LoadedPlugin[]> {
+  const shown = log === 'plain' ? undefined : { format: log, colours: log === 'pretty' && isatty(STDERR) };
+  const plugins = shown === undefined ? daemontools() : daemontools({ log: await logPino(shown) });
+  return Promise.all(
+    plugins.map(async (plugin) => {
+      const { name } = plugin;
+      const options = name === 'log-pino' ? (shown ?? {}) : {};
+      const key = keyOf([name, BUILT_IN, DEFAULT_PRESET, options]);
+      return Object.freeze({
+        plugin: previous.find((each) => each.key === key)?.plugin ?? plugin,
+        ...{ name, options, key, place: `preset ${DEFAULT_PRESET}`, module: BUILT_IN, version: ownVersion },
+        isStale: false,
+        schema: await schemaOf(name),
+      });
+    }),
+  );
+}
+
+/** pino is loaded only where it is wanted: it takes 7 MB. */
+async function logPino(options: { readonly format: 'json' | 'pretty'; readonly colours: boolean }): Promise<Plugin> {
+  const { logPino: make } = await import('@daemontap/log-pino');
+  return make(options);
+}
+
+async function schemaOf(name: string): Promise<LoadedPlugin['schema']> {
+  const exports = await bundledPlugin(name)?.();
+  const picked = exports === undefined ? undefined : pickFactory(exports, undefined);
+  return picked !== undefined && 'found' in picked ? picked.found.definition.schema : undefined;
+}
+
+/** A preset of a package or file. */
+export interface ForeignPreset extends Pick<EntryRequest, 'file' | 'fromDir'> {
+  readonly plugins: readonly IndexedEntry[];
+  /** What is wrong with other entries of it. */
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Loads a preset; its plugins are looked for from where it lies.
+ * @throws ConfigurationError when it cannot be found, is not safe, fails or is none
+ */
+export async function loadPreset(
+  request: Pick<EntryRequest, 'name' | 'fromDir' | 'uid'> & { readonly place: string },
+): Promise<ForeignPreset> {
+  const fail = (message: string): ConfigurationError => new ConfigurationError([{ place: request.place, message }]);
+  const { base, exportName } = splitName(request.name);
+  const { exports, file } = await loadForeign({ ...request, kind: 'preset', name: base }, fail);
+  const picked = pickPreset(exports, exportName);
+  if ('problem' in picked) throw fail(`unable to use preset ${base} from ${file}: ${picked.problem}`);
+  const label = `preset ${picked.found.name}`;
+  const foreign = findForeign(picked.found.plugins);
+  if (foreign.length > 0) {
+    throw new ConfigurationError(
+      foreign.map(({ path, message }) => ({ place: placeOf(label, ['plugins', ...path]), message })),
+    );
+  }
+  return { ...parsePlugins(picked.found.plugins, label), file: label, fromDir: dirname(file) };
+}

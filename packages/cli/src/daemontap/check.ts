@@ -1,0 +1,62 @@
+/** `daemontap check`: whether a configuration can be used, and those of the services, without running anything. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ServiceDirectory } from '@daemontap/kernel';
+import type { Configuration } from '../configuration/load.ts';
+import { program as voiceOf, writeAll } from '../program.ts';
+import { configurationOf, identityOf, scanDirOf } from './directory.ts';
+import type { DirectoryOptions } from './directory.ts';
+
+const WRONG_USE = 100;
+
+/** Says what is wrong. @throws ConfigurationError */
+export async function check(options: DirectoryOptions): Promise<number> {
+  const configuration = await configurationOf(options);
+  const services = servicesIn(scanDirOf(options));
+  const problems = services.flatMap((service) => problemsWith(service, configuration));
+  const { fatal } = voiceOf('daemontap');
+  for (const problem of problems) fatal(problem);
+  if (problems.length > 0) return WRONG_USE;
+  const { file, plugins } = configuration;
+  writeAll(
+    1,
+    `${file ?? 'no configuration file, so the preset'}: ${plugins.length} plugins, ${services.length} services: well\n`,
+  );
+  return 0;
+}
+
+/** The service directories and their log/ directories, as a kernel would see them. */
+function servicesIn(scanDir: string): readonly ServiceDirectory[] {
+  return readdirSync(scanDir)
+    .filter((name) => !name.startsWith('.') && isDirectory(join(scanDir, name)))
+    .flatMap((name) => {
+      const path = join(scanDir, name);
+      const hasLog = isDirectory(join(path, 'log'));
+      const service: ServiceDirectory = { label: name, role: 'service', hasLog, identity: identityOf(path), path };
+      const log: ServiceDirectory = {
+        ...service,
+        label: `${name}/log`,
+        role: 'log',
+        hasLog: false,
+        path: join(path, 'log'),
+      };
+      return hasLog ? [service, log] : [service];
+    });
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** What is wrong with the options of the plugins for a service. The same reason is said once. */
+function problemsWith(service: ServiceDirectory, { plugins, serviceOptions }: Configuration): readonly string[] {
+  const reasons = plugins.flatMap(({ name }) => {
+    try {
+      serviceOptions(name, service);
+      return [];
+    } catch (error) {
+      return [error instanceof Error ? error.message : String(error)];
+    }
+  });
+  return [...new Set(reasons)];
+}

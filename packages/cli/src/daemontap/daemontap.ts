@@ -1,0 +1,76 @@
+/** The `daemontap` command: the human side of a scan directory. Its words are read by commander, as bytes. */
+import { Command, CommanderError } from 'commander';
+import { argumentBytes } from '@daemontap/posix';
+import { ConfigurationError } from '../configuration/problem.ts';
+import { version } from '../help.ts';
+import { program as voiceOf, writeAll } from '../program.ts';
+import { check } from './check.ts';
+import { config } from './config.ts';
+import { fromWord, toWord } from './directory.ts';
+import type { DirectoryOptions } from './directory.ts';
+import { plugins } from './plugins.ts';
+import { up } from './up.ts';
+
+const WRONG_USE = 100;
+const { fatal, usage } = voiceOf('daemontap');
+
+/** Runs the command that the arguments name, and resolves with the exit code. */
+export async function daemontap(): Promise<number> {
+  let exitCode = 0;
+  const does =
+    (command: (options: DirectoryOptions & { readonly json?: boolean }) => Promise<number>) =>
+    async (dir: string | undefined, options: Omit<DirectoryOptions, 'dir'>): Promise<void> => {
+      exitCode = await command({ ...options, dir: fromWord(dir ?? '.') });
+    };
+  const main = new Command('daemontap')
+    .description('daemontools service supervision with plugins: runs and shows what a configuration says')
+    .version(version(), '--version', 'show the version')
+    .helpOption('--help', 'show this help')
+    .helpCommand(false)
+    .configureOutput({
+      writeOut: (text) => writeAll(1, Buffer.from(text, 'latin1')),
+      writeErr: (text) => writeAll(2, Buffer.from(text, 'latin1')),
+      outputError: (text) => void usage(`daemontap: fatal: ${text.trim().replace(/^error: /, '')}`),
+    })
+    .addHelpText(
+      'after',
+      '\nThe seventeen programs of daemontools are commands of their own: svc, svstat, multilog and the rest.\n',
+    )
+    .exitOverride();
+  add(main, 'up', 'supervise the services in dir, with its configuration, until TERM or INT')
+    .option('--log <form>', 'how messages are shown: plain, json or pretty')
+    .option('--on-term <what>', 'what TERM and INT do: stop or leave')
+    .option('--stop-timeout <seconds>', 'until a service that was told to stop is killed; 0: never')
+    .action(does(up));
+  add(main, 'plugins', 'show the plugins, where each comes from, its options and the time it has taken')
+    .option('--json', 'as JSON')
+    .action(does(plugins));
+  add(main, 'config', 'show what is in force, and where each value comes from')
+    .option('--json', 'as JSON')
+    .action(does(config));
+  add(main, 'check', 'check the configuration, and those of the services, without running anything').action(
+    does(check),
+  );
+  try {
+    await main.parseAsync(argumentBytes().map(toWord), { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE;
+    if (error instanceof ConfigurationError) {
+      for (const { place, message } of error.problems) fatal(`${place}: ${message}`);
+      return WRONG_USE;
+    }
+    throw error;
+  }
+}
+
+/** A command about a scan directory, with what all of them take. */
+function add(main: Command, name: string, description: string): Command {
+  return main
+    .command(name)
+    .description(description)
+    .argument('[dir]', 'the scan directory', undefined)
+    .helpOption('--help', 'show this help')
+    .option('--config <file>', 'the configuration, instead of the one in dir')
+    .option('--runtime-dir <directory>', 'where pipes, records and sockets are kept');
+}

@@ -1,0 +1,72 @@
+/**
+ * The socket through which `daemontap plugins` asks a running kernel what its plugins have cost: who connects is told,
+ * as JSON, and that is all. It lies in the runtime directory and is the kernel's user's alone.
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { definePlugin } from '@daemontap/kernel';
+import type { Plugin } from '@daemontap/kernel';
+import { hasCode } from '@daemontap/posix';
+import { identityOf } from './directory.ts';
+import type { ShownPlugin } from './stack-profile.ts';
+
+const NAME = 'profile-socket';
+const ANSWER_TIMEOUT_MS = 5000;
+/** Where there is none: nothing runs, or what runs was not started by `daemontap up`. */
+const NOBODY: readonly string[] = ['ENOENT', 'ECONNREFUSED'];
+
+/** What is said of a running kernel. */
+export interface RunningStack {
+  readonly version: 1;
+  readonly pid: number;
+  readonly plugins: readonly ShownPlugin[];
+}
+
+/** A plugin that tells whoever connects about the stack. */
+export function profileSocket(stack: () => readonly ShownPlugin[]): Plugin {
+  return definePlugin({
+    name: NAME,
+    apiVersion: 1,
+    apply({ hooks, log, stateDir, opened }) {
+      // The one hook that is called once for each kernel of a scan directory, before anything is supervised.
+      hooks.watchScanDirectory.tap(NAME, () => {
+        const path = join(stateDir(), 'socket');
+        rmSync(path, { force: true }); // left by a kernel that was killed
+        const server = createServer((client) => {
+          const answer: RunningStack = { version: 1, pid: process.pid, plugins: stack() };
+          client.on('error', () => {}); // it has gone away, and needs no answer
+          client.setTimeout(ANSWER_TIMEOUT_MS, () => client.destroy());
+          client.end(JSON.stringify(answer));
+        });
+        server.on('error', (cause) => log.warning(`unable to listen on ${path}`, { cause }));
+        server.listen(path, () => chmodSync(path, 0o600));
+        server.unref();
+        opened({
+          close() {
+            server.close();
+            rmSync(path, { force: true });
+          },
+        });
+      });
+    },
+  })();
+}
+
+/**
+ * Asks the kernel of a scan directory; `undefined`: no `daemontap up` runs there.
+ * @throws the system's error when one may run and cannot be asked
+ */
+export async function askRunning(scanDir: string, runtimeRoot: string): Promise<RunningStack | undefined> {
+  const path = join(runtimeRoot, identityOf(scanDir), NAME, 'socket');
+  const socket = connect(path);
+  socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error(`${path} does not answer`)));
+  const pieces: Buffer[] = [];
+  try {
+    for await (const piece of socket) pieces.push(piece as Buffer);
+  } catch (error) {
+    if (NOBODY.some((code) => hasCode(error, code))) return undefined;
+    throw error;
+  }
+  return JSON.parse(Buffer.concat(pieces).toString()) as RunningStack; // of our own making, and our own user's
+}
