@@ -1,7 +1,7 @@
 /** The plugins that are installed with the programs, by their short names. Each is loaded where it is wanted. */
 
 /** The modules of our own plugins. */
-export const bundledPlugins: Readonly<Record<string, () => Promise<object>>> = {
+const bundledPlugins: Readonly<Record<string, () => Promise<object>>> = {
   'control-fifo': () => import('@daemontap/control-fifo'),
   'log-pino': () => import('@daemontap/log-pino'),
   'log-pipe': () => import('@daemontap/log-pipe'),

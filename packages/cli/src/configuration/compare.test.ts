@@ -1,4 +1,4 @@
-/** What has changed, in words; test/loading shows the rest. */
+/** What has changed, in words; the tests of loading have more of it. */
 import { expect, test } from 'vitest';
 import { compareConfigurations } from './compare.ts';
 import type { Configuration } from './load.ts';

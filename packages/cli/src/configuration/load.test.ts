@@ -1,7 +1,10 @@
 /** The whole way: what a scan directory's configuration becomes, and all that can be wrong with it. */
-import { writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildSync } from 'esbuild';
 import { describe, expect, test } from 'vitest';
+import { serviceProblems } from './check-service.ts';
 import { compareConfigurations } from './compare.ts';
 import { packageFiles, pluginModule, testDirectory } from './directory.test-support.ts';
 import { loadConfiguration } from './load.ts';
@@ -184,15 +187,138 @@ test('plugins that do not fit together are found', async () => {
   });
   expect(await problems(dir.path)).toEqual([
     'daemontap.config.json: without[0]: no preset has a plugin scan-wach (did you mean scan-watch?)',
-    'plugins[0] in daemontap.config.json: plugin control-fifo is there already: preset daemontools; to replace that one, add it to without',
-    'plugins[2] in daemontap.config.json: plugin heartbeat is there already: plugins[1] in daemontap.config.json',
-    'plugins[3] in daemontap.config.json: plugin needy is of no use without plugin bell, which is not there',
+    'daemontap.config.json: plugins[0]: plugin control-fifo is there already: preset daemontools; to replace that one, add it to without',
+    'daemontap.config.json: plugins[2]: plugin heartbeat is there already: plugins[1] in daemontap.config.json',
+    'daemontap.config.json: plugins[3]: plugin needy is of no use without plugin bell, which is not there',
     'daemontap.config.json: services.finger.hartbeat: there is no plugin hartbeat (did you mean heartbeat?)',
     'daemontap.config.json: services.finger.heartbeat.intervall: unknown option (did you mean interval?)',
     'daemontap.config.json: services.finger.heartbeat.jitter: must not be negative',
     'daemontap.config.json: allow[1]: plugin heartbeat has no option jiter (did you mean jitter?)',
     'daemontap.config.json: allow[2]: there is no plugin bell',
     'daemontap.config.json: allow[3]: plugin needy has no option sound',
+  ]);
+});
+
+test('what follows from a key that is wrong is not said', async () => {
+  using dir = testDirectory({
+    'daemontap.config.json': { without: 'scan-watch', plugins: ['scan-watch'], allow: ['bell.sound'] },
+  });
+  expect(await problems(dir.path)).toEqual(['daemontap.config.json: without: must be a list of names']);
+});
+
+test('two presets with the same plugin are told of, and no way to replace one', async () => {
+  using dir = testDirectory({
+    ...packageFiles('daemontap-preset-twice', `export const twice = { name: 'twice', plugins: ['status-file'] };`),
+    'daemontap.config.json': { preset: ['daemontools', 'twice'] },
+  });
+  expect(await problems(dir.path)).toEqual([
+    'preset twice: plugins[0]: plugin status-file is there already: preset daemontools',
+  ]);
+});
+
+test.each([
+  [`throw new Error('no');`, /^daemontap\.config\.json: preset: unable to load preset bad from .*: Error: no \(/],
+  [
+    'export const preset = 3;',
+    /^daemontap\.config\.json: preset: unable to use preset bad from .*: it exports no preset/,
+  ],
+  [
+    `export const bad = { name: 'bad', plugins: ['a', () => {}] };`,
+    /^preset bad: plugins\[1\]: is a function: name its package or file instead$/,
+  ],
+  [`export const bad = { name: 'bad', plugins: [3] };`, /^preset bad: plugins\[0\]: must be a name, or a list/],
+])('a preset that is none is refused: %s', async (code, message) => {
+  using dir = testDirectory({
+    ...packageFiles('daemontap-preset-bad', code),
+    'daemontap.config.json': { preset: 'bad' },
+  });
+  expect(await problems(dir.path)).toEqual([expect.stringMatching(message)]);
+});
+
+test.skipIf(uid !== 0)('as root, a plugin that another may write is not loaded', async () => {
+  using dir = testDirectory({ ...heartbeat, 'daemontap.config.json': { plugins: ['heartbeat'] } });
+  const file = join(dir.path, 'node_modules/daemontap-plugin-heartbeat/index.js');
+  chmodSync(file, 0o666);
+  expect(await problems(dir.path)).toEqual([
+    `daemontap.config.json: plugins[0]: unable to load plugin heartbeat from ${file}: it may be written by its group and others, and would be run as root: chmod go-w ${file}`,
+  ]);
+});
+
+test('a plugin of several of a module is named by its export', async () => {
+  using dir = testDirectory({
+    ...packageFiles(
+      'daemontap-plugin-two',
+      pluginModule('bell', { as: 'bell' }) + pluginModule('book', { as: 'book' }),
+    ),
+    'daemontap.config.json': { plugins: ['two#book', 'two#bell'] },
+  });
+  expect(names(await load(dir.path)).slice(-2)).toEqual(['book', 'bell']);
+});
+
+// With --lite-mode, as the programs are run, there is no WebAssembly, with which Node strips types.
+test.each([[[]], [['--lite-mode']]])('Node itself loads plugins that are TypeScript, run with %j', (flags) => {
+  using dir = testDirectory({
+    'typed.ts': `import { part } from './part.mts';\n${pluginModule('typed').replace('(options = {})', '(options: object = part)')}`,
+    'part.mts': 'export const part: object = {};',
+    'enum.ts': 'enum Colour { red }\nexport const plugin = Colour;',
+    'bad.mjs': 'export const plugin = [;',
+    'daemontap.config.json': { plugins: ['./typed.ts'] },
+    'enum.json': { plugins: ['./enum.ts'] },
+    'bad.json': { plugins: ['./bad.mjs'] },
+  });
+  const script = `
+    import { loadConfiguration } from './load.ts';
+    void (async () => {
+    for (const configPath of [undefined, 'enum.json', 'bad.json']) {
+      await loadConfiguration({ scanDir: '.', configPath, environment: {}, uid: process.geteuid() }).then(
+        ({ plugins }) => console.log(plugins.at(-1).name),
+        ({ message }) => console.log(message),
+      );
+    } })();`;
+  // As the programs are: bundled, or a Node without WebAssembly could not read the sources.
+  buildSync({
+    stdin: { contents: script, resolveDir: import.meta.dirname },
+    outfile: join(dir.path, 'bundle.cjs'),
+    ...{ bundle: true, platform: 'node', conditions: ['@daemontap/source'], external: ['koffi'] },
+    define: { 'import.meta.filename': '__filename' },
+  });
+  const { stdout, stderr } = spawnSync(process.execPath, [...flags, 'bundle.cjs'], { cwd: dir.path, encoding: 'utf8' });
+  expect([stderr, stdout.replaceAll(dir.path, 'DIR').split('\n')]).toEqual([
+    '',
+    [
+      'typed',
+      expect.stringMatching(
+        /^enum\.json: plugins\[0\]: unable to load plugin \.\/enum\.ts from DIR\/enum\.ts: .*enum is not supported/,
+      ),
+      `bad.json: plugins[0]: unable to load plugin ./bad.mjs from DIR/bad.mjs: SyntaxError: Unexpected token ';'`,
+      '',
+    ],
+  ]);
+});
+
+test("a service's own options can be checked before it is started", async () => {
+  using dir = testDirectory({
+    ...heartbeat,
+    'well/daemontap.config.json': { heartbeat: { interval: 2 } },
+    'wrong/daemontap.config.json': { heartbeat: { interval: -1 } },
+    'more/daemontap.config.json': { heartbeat: { jitter: 1 } },
+    'daemontap.config.json': { plugins: ['heartbeat'], allow: ['heartbeat.interval'] },
+  });
+  const configuration = await load(dir.path);
+  const check = (label: string): readonly string[] =>
+    serviceProblems(configuration, {
+      label,
+      path: join(dir.path, label),
+      role: 'service',
+      hasLog: false,
+      identity: '1-2',
+    });
+  expect(check('well')).toEqual([]);
+  expect(check('wrong')).toEqual([
+    'unable to use the options of plugin heartbeat for wrong: interval: must not be negative',
+  ]);
+  expect(check('more')).toEqual([
+    expect.stringMatching(/^unable to use .* more\/daemontap\.config\.json: heartbeat\.jitter is not allowed there/),
   ]);
 });
 

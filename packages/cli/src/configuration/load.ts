@@ -4,6 +4,7 @@ import { basename, dirname, resolve } from 'node:path';
 import type { Config } from '@daemontap/kernel';
 import type { Settings } from '../supervisors/settings.ts';
 import { findConfiguration } from './find.ts';
+import { moveToPlaces } from './plugins.ts';
 import type { LoadedPlugin } from './plugins.ts';
 import { DEFAULT_PRESET } from './presets.ts';
 import { ConfigurationError, problemsOf } from './problem.ts';
@@ -69,6 +70,7 @@ export async function loadConfiguration(request: LoadRequest): Promise<Configura
   });
   found.push(...stack.problems);
   if (found.length > 0) throw new ConfigurationError(found);
+  moveToPlaces(stack.plugins);
   return Object.freeze({
     file: source?.path,
     settings: fromFile.settings,

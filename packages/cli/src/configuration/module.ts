@@ -9,6 +9,7 @@ import { reasonText } from '@daemontap/formats';
 import type { Plugin, PluginFactory, Preset, StandardSchema } from '@daemontap/kernel';
 import { enumerate, isRecord, suggestion } from './problem.ts';
 import { versionOf } from './resolve.ts';
+import { prepareTypeScript } from './typescript.ts';
 
 /** A factory of whatever options. */
 export type AnyFactory = ((options: object) => Plugin) & {
@@ -35,6 +36,7 @@ export async function loadModule(file: string): Promise<LoadedModule> {
   const digest = createHash('sha256').update(readFileSync(file)).digest('hex');
   const known = loaded.get(file);
   if (known !== undefined) return { exports: known.exports, version: known.version, isStale: known.digest !== digest };
+  prepareTypeScript(file);
   const { href } = pathToFileURL(file);
   const failed = failures.get(file) ?? 0;
   try {
@@ -52,7 +54,7 @@ export async function loadModule(file: string): Promise<LoadedModule> {
 /** Why a module could not be loaded, in one line. */
 export function loadFailure(error: unknown): string {
   if (!(error instanceof Error)) return `it throws ${String(error)}`;
-  const [, place] = /((?:\/|file:\/\/)\S+?:\d+)(?::\d+)?\)?$/m.exec(error.stack ?? '') ?? [];
+  const [, place] = /(?:^|[\s(])((?:\/|file:\/\/)\S+?:\d+)(?::\d+)?\)?$/m.exec(error.stack ?? '') ?? [];
   const isSystem = 'code' in error;
   const at = place === undefined || isSystem ? '' : ` (${place.replace('file://', '')})`;
   return `${isSystem ? '' : `${error.name}: `}${reasonText(error)}${at}`;

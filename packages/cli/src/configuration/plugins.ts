@@ -1,6 +1,6 @@
 /** From the entries of a configuration or a preset to plugins that a kernel takes. */
 import { API_VERSION } from '@daemontap/kernel';
-import type { Plugin } from '@daemontap/kernel';
+import type { Plugin, PluginKernel } from '@daemontap/kernel';
 import { BUILT_IN, bundledPlugin } from './bundled.ts';
 import { loadFailure, loadModule, pickFactory } from './module.ts';
 import type { AnyFactory, LoadedModule } from './module.ts';
@@ -44,7 +44,9 @@ export interface EntryRequest extends IndexedEntry {
 }
 
 /** The version of our own packages. */
-export const ownVersion: string | undefined = versionOf(installationDir);
+export function ownVersion(): string | undefined {
+  return versionOf(installationDir());
+}
 
 /**
  * Loads one plugin and gives it its options.
@@ -85,17 +87,30 @@ function makePlugin({
     throw fail(`unable to make plugin ${name}: ${loadFailure(error)}`);
   }
   const { name: ownName, apiVersion, requires } = made;
+  let current = place;
   if (ownName !== factory.definition.name || typeof made.apply !== 'function') {
     throw fail(`unable to make plugin ${name}: its factory returns no plugin called ${factory.definition.name}`);
   }
   // One by one: it may be of a class, whose members a spread would lose.
-  return Object.freeze({
+  const plugin: Plugin = Object.freeze({
     name: ownName,
     apiVersion,
     ...(requires === undefined ? {} : { requires }),
-    origin: place,
-    apply: (kernel) => made.apply(kernel),
-  } satisfies Plugin);
+    get origin() {
+      return current;
+    },
+    apply: (kernel: PluginKernel) => made.apply(kernel),
+  });
+  moves.set(plugin, (to) => (current = to));
+  return plugin;
+}
+
+/** How the place changes that a plugin is known by. */
+const moves = new WeakMap<Plugin, (place: string) => void>();
+
+/** Lets plugins that were taken over be known by their places in the configuration that is now in force. */
+export function moveToPlaces(plugins: readonly LoadedPlugin[]): void {
+  for (const { plugin, place } of plugins) moves.get(plugin)?.(place);
 }
 
 interface LoadedFactory extends Pick<LoadedPlugin, 'module' | 'version' | 'isStale'> {
@@ -112,7 +127,7 @@ async function loadFactory(
   const source =
     bundled === undefined
       ? await loadForeign({ kind: 'plugin', name: base, fromDir, uid }, fail)
-      : { exports: await bundled(), file: BUILT_IN, version: ownVersion, isStale: false };
+      : { exports: await bundled(), file: BUILT_IN, version: ownVersion(), isStale: false };
   const picked = pickFactory(source.exports, exportName);
   if ('problem' in picked) throw fail(`unable to use plugin ${base} from ${source.file}: ${picked.problem}`);
   const { found: factory, exportName: used } = picked;

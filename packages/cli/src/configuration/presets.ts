@@ -2,6 +2,7 @@
 import { dirname } from 'node:path';
 import { isatty } from 'node:tty';
 import type { Plugin } from '@daemontap/kernel';
+import { logStderr } from '@daemontap/log-stderr';
 import { daemontools } from '@daemontap/preset';
 import type { Settings } from '../supervisors/settings.ts';
 import { BUILT_IN, bundledPlugin } from './bundled.ts';
@@ -24,16 +25,19 @@ export async function daemontoolsPlugins(
   { log }: Pick<Settings, 'log'>,
   previous: readonly LoadedPlugin[],
 ): Promise<readonly LoadedPlugin[]> {
-  const shown = log === 'plain' ? undefined : { format: log, colours: log === 'pretty' && isatty(STDERR) };
-  const plugins = shown === undefined ? daemontools() : daemontools({ log: await logPino(shown) });
+  // Besides daemontools' own lines, which are warnings, it shows what the plugins of others have to say.
+  const shown =
+    log === 'plain' ? ({ level: 'info' } as const) : { format: log, colours: log === 'pretty' && isatty(STDERR) };
+  const shows = 'level' in shown ? logStderr(shown) : await logPino(shown);
+  const plugins = daemontools({ log: shows });
   return Promise.all(
     plugins.map(async (plugin) => {
       const { name } = plugin;
-      const options = name === 'log-pino' ? (shown ?? {}) : {};
+      const options = name === shows.name ? shown : {};
       const key = keyOf([name, BUILT_IN, DEFAULT_PRESET, options]);
       return Object.freeze({
         plugin: previous.find((each) => each.key === key)?.plugin ?? plugin,
-        ...{ name, options, key, place: `preset ${DEFAULT_PRESET}`, module: BUILT_IN, version: ownVersion },
+        ...{ name, options, key, place: `preset ${DEFAULT_PRESET}`, module: BUILT_IN, version: ownVersion() },
         isStale: false,
         schema: await schemaOf(name),
       });

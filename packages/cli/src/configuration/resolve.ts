@@ -4,7 +4,7 @@
  */
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { isRecord } from './problem.ts';
 
 /** What is looked for, and from where. */
@@ -21,10 +21,12 @@ export type ResolvedModule = { readonly file: string } | { readonly problem: str
 
 const PACKAGE_NAME = /^(@[\w~-][\w~.-]*\/)?[\w~-][\w~.-]*$/;
 /** What `import` looks for in a package's `exports`, and what this process was told to (`--conditions`). */
-const CONDITIONS: ReadonlySet<string> = new Set(['node', 'import', 'module-sync', 'default', ...givenConditions()]);
+const CONDITIONS: ReadonlySet<string> = new Set(['node', 'module-sync', 'default', 'import', ...givenConditions()]);
 
 /** Where this program is installed: the second place that packages are looked for. */
-export const installationDir: string = dirname(realpathSync(import.meta.filename));
+export function installationDir(): string {
+  return dirname(realpathSync(import.meta.filename));
+}
 
 /** Finds the module that a name stands for. */
 export function resolveModule({ kind, name, fromDir }: ModuleRequest): ResolvedModule {
@@ -33,7 +35,7 @@ export function resolveModule({ kind, name, fromDir }: ModuleRequest): ResolvedM
     return { problem: `${JSON.stringify(name)} is no name of a package; that of a file begins with ./ or /` };
   }
   const tried = packageNames(kind, name);
-  const dirs = [...new Set([fromDir, installationDir])];
+  const dirs = [...new Set([fromDir, installationDir()])];
   for (const packageName of tried) {
     for (const dir of dirs) {
       const packageDir = findPackage(packageName, dir);
@@ -122,14 +124,19 @@ function givenConditions(): readonly string[] {
   });
 }
 
-/** The version in the nearest `package.json` at or above a file, `undefined` without one. */
-export function versionOf(file: string): string | undefined {
+/** What the nearest `package.json` at or above a file that has this key says; `undefined` without one. */
+export function nearestManifest(file: string, key: 'version' | 'type'): string | undefined {
   for (let dir = dirname(file); ; dir = dirname(dir)) {
     try {
-      const manifest: unknown = JSON.parse(readFileSync(`${dir}${sep}package.json`, 'utf8'));
-      const version = isRecord(manifest) ? manifest['version'] : undefined;
-      if (typeof version === 'string') return version;
+      const manifest: unknown = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+      const value = isRecord(manifest) ? manifest[key] : undefined;
+      if (typeof value === 'string') return value;
     } catch {} // it is looked for above
     if (dir === dirname(dir)) return undefined;
   }
+}
+
+/** The version of the package that a file belongs to. */
+export function versionOf(file: string): string | undefined {
+  return nearestManifest(file, 'version');
 }

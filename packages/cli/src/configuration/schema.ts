@@ -91,7 +91,7 @@ function entriesOf(value: unknown, file: string, problems: readonly Problem[]): 
 }
 
 /** The name and the options of an entry. */
-export function entryParts(given: PluginEntry): Omit<IndexedEntry, 'index'> {
+function entryParts(given: PluginEntry): Omit<IndexedEntry, 'index'> {
   const [name, options = {}] = typeof given === 'string' ? [given] : given;
   return { name, options };
 }

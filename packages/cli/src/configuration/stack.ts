@@ -10,7 +10,7 @@ import type { ParsedConfig } from './schema.ts';
 
 /** What the stack is made of. */
 export interface StackRequest extends Pick<EntryRequest, 'fromDir' | 'uid' | 'previous' | 'file'> {
-  readonly parsed: Pick<ParsedConfig, 'config' | 'plugins'>;
+  readonly parsed: ParsedConfig;
   readonly settings: Settings;
 }
 
@@ -29,8 +29,10 @@ export async function loadStack(request: StackRequest): Promise<Stack> {
   const own = await loadAll(parsed.plugins.map((entry) => ({ ...request, ...entry })));
   const plugins = [...left, ...own.plugins];
   const loadProblems = [...fromPresets.problems, ...own.problems];
+  // With a key that is wrong, nobody knows what was meant to be left out, or allowed.
+  if (parsed.problems.length > 0) return { plugins, problems: loadProblems };
   // What could not be loaded would be missed everywhere: that is not said again.
-  if (loadProblems.length > 0) return { plugins, problems: [...loadProblems, ...duplicates(plugins)] };
+  if (loadProblems.length > 0) return { plugins, problems: [...loadProblems, ...duplicates(plugins, left.length)] };
   const known = [...fromPresets.plugins.map(({ name }) => name), ...fromPresets.leftOut];
   const unknownWithout = without.flatMap((name, index) =>
     known.includes(name)
@@ -44,7 +46,7 @@ export async function loadStack(request: StackRequest): Promise<Stack> {
   );
   const problems = [
     ...unknownWithout,
-    ...duplicates(plugins),
+    ...duplicates(plugins, left.length),
     ...missing(plugins),
     ...serviceProblems(parsed.config.services ?? {}, plugins, file),
     ...allowProblems(parsed.config.allow ?? [], plugins, file),
@@ -98,12 +100,13 @@ async function loadAll(requests: readonly EntryRequest[]): Promise<Stack> {
   return { plugins, problems };
 }
 
-function duplicates(plugins: readonly LoadedPlugin[]): readonly Problem[] {
+/** Plugins whose names are taken. Of the last ones, which the configuration itself names, it says what to do. */
+function duplicates(plugins: readonly LoadedPlugin[], fromPresets: number): readonly Problem[] {
   return plugins.flatMap(({ name, place }, index) => {
-    const first = plugins.find((each) => each.name === name);
-    if (first === undefined || plugins.indexOf(first) === index) return [];
-    const remedy = / in (?!preset )/.test(first.place) ? '' : `; to replace that one, add it to without`;
-    return [{ place, message: `plugin ${name} is there already: ${first.place}${remedy}` }];
+    const first = plugins.findIndex((each) => each.name === name);
+    if (first === index) return [];
+    const remedy = first < fromPresets && index >= fromPresets ? '; to replace that one, add it to without' : '';
+    return [{ place: inFile(place), message: `plugin ${name} is there already: ${plugins[first]?.place}${remedy}` }];
   });
 }
 
@@ -113,10 +116,15 @@ function missing(plugins: readonly LoadedPlugin[]): readonly Problem[] {
     (plugin.requires ?? [])
       .filter((name) => !names.includes(name))
       .map((name) => ({
-        place,
+        place: inFile(place),
         message: `plugin ${plugin.name} is of no use without plugin ${name}, which is not there`,
       })),
   );
+}
+
+/** `plugins[1] in FILE`, written as the place of a problem. */
+function inFile(place: string): string {
+  return place.replace(/^(plugins\[\d+\]) in (.*)$/s, '$2: $1');
 }
 
 function serviceProblems(

@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceDirectory } from '@daemontap/kernel';
-import type { Configuration } from '../configuration/load.ts';
+import { serviceProblems } from '../configuration/check-service.ts';
 import { program as voiceOf, writeAll } from '../program.ts';
 import { configurationOf, identityOf, scanDirOf } from './directory.ts';
 import type { DirectoryOptions } from './directory.ts';
@@ -12,15 +12,19 @@ const WRONG_USE = 100;
 /** Says what is wrong. @throws ConfigurationError */
 export async function check(options: DirectoryOptions): Promise<number> {
   const configuration = await configurationOf(options);
-  const services = servicesIn(scanDirOf(options));
-  const problems = services.flatMap((service) => problemsWith(service, configuration));
-  const { fatal } = voiceOf('daemontap');
+  const scanDir = scanDirOf(options);
+  const services = servicesIn(scanDir);
+  const problems = services.flatMap((service) => serviceProblems(configuration, service));
+  const { fatal, warning } = voiceOf('daemontap');
+  if (services.some(({ label }) => label === 'node_modules')) {
+    warning(`${scanDir}/node_modules is taken for a service: install plugins in a directory above`);
+  }
   for (const problem of problems) fatal(problem);
   if (problems.length > 0) return WRONG_USE;
   const { file, plugins } = configuration;
   writeAll(
     1,
-    `${file ?? 'no configuration file, so the preset'}: ${plugins.length} plugins, ${services.length} services: well\n`,
+    `${file ?? 'no configuration file, so the preset'}: ${plugins.length} plugins, ${services.length} ${services.length === 1 ? 'service' : 'services'}: well\n`,
   );
   return 0;
 }
@@ -46,17 +50,4 @@ function servicesIn(scanDir: string): readonly ServiceDirectory[] {
 
 function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-/** What is wrong with the options of the plugins for a service. The same reason is said once. */
-function problemsWith(service: ServiceDirectory, { plugins, serviceOptions }: Configuration): readonly string[] {
-  const reasons = plugins.flatMap(({ name }) => {
-    try {
-      serviceOptions(name, service);
-      return [];
-    } catch (error) {
-      return [error instanceof Error ? error.message : String(error)];
-    }
-  });
-  return [...new Set(reasons)];
 }

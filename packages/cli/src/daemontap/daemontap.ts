@@ -12,10 +12,12 @@ import { plugins } from './plugins.ts';
 import { up } from './up.ts';
 
 const WRONG_USE = 100;
-const { fatal, usage } = voiceOf('daemontap');
+const { fatal, usage, warning } = voiceOf('daemontap');
 
 /** Runs the command that the arguments name, and resolves with the exit code. */
 export async function daemontap(): Promise<number> {
+  // Node's own way to show a warning, about a plugin's module perhaps, is process.stderr, which changes the descriptor.
+  process.removeAllListeners('warning').on('warning', ({ message }) => warning(message));
   let exitCode = 0;
   const does =
     (command: (options: DirectoryOptions & { readonly json?: boolean }) => Promise<number>) =>

@@ -13,6 +13,7 @@ export type Tap = (...args: unknown[]) => unknown;
 
 /** What has become of the calls of one plugin's taps of one hook. */
 export interface HookProfile {
+  /** The name of the hook. */
   readonly hook: keyof KernelHooks;
   /** How often it was called. */
   calls: number;

@@ -24,7 +24,9 @@ export interface PluginHostOptions {
 
 /** What has become of a plugin's calls. */
 export interface PluginProfile {
+  /** As the plugin calls itself. */
   readonly name: string;
+  /** Where a configuration names it; `undefined`: it is one of the kernel's own. */
   readonly origin: string | undefined;
   /** One for each hook that it has tapped, in the order of the taps. */
   readonly hooks: readonly Readonly<HookProfile>[];
@@ -32,7 +34,9 @@ export interface PluginProfile {
 
 /** What a change of plugins has changed, by their names. */
 export interface PluginChanges {
+  /** Applied anew, those among them that replace one of their name; in the order of the stack. */
   readonly added: readonly string[];
+  /** Let go of, those among them that were replaced. */
   readonly removed: readonly string[];
 }
 
