@@ -2,8 +2,8 @@
  * The kernel's hooks: all of them, and their only description. An imperative asks, a past participle tells.
  * Plugins tap; the kernel alone calls.
  */
-import { AsyncSeriesBailHook, AsyncSeriesWaterfallHook, SyncHook } from 'tapable';
-import type { Closeable, ProcessEnd, SpawnPlan } from './ports.ts';
+import { AsyncSeriesBailHook, AsyncSeriesWaterfallHook, SyncBailHook, SyncHook } from 'tapable';
+import type { Closeable, ProcessEnd, ProcessIdentity, SpawnPlan } from './ports.ts';
 import type { Command } from './supervise/commands.ts';
 import type { Want } from './supervise/machine.ts';
 
@@ -31,6 +31,18 @@ export interface ServiceStatus {
   readonly want: Want;
   /** When the pid last changed, or supervision began; wall clock. */
   readonly sinceNs: bigint;
+  /** True while a start is due or under way. */
+  readonly startDue: boolean;
+  /** True after `svc -x`: supervision ends with the process. */
+  readonly leaving: boolean;
+}
+
+/** What an earlier kernel, which did not stop in order, has left of a service. */
+export interface LeftService extends Pick<ServiceStatus, 'want' | 'sinceNs' | 'startDue' | 'leaving'> {
+  /** The process that ran last; it may have ended since. `undefined`: none did. */
+  readonly process: ProcessIdentity | undefined;
+  /** True where the process was about to be told to stop, and may not have been. */
+  readonly stopDue: boolean;
 }
 
 /** Where a service's output goes, and where its log service reads. Each call of `open…` gives a descriptor anew. */
@@ -103,12 +115,22 @@ export interface KernelHooks {
    */
   readonly prepareSpawn: AsyncSeriesWaterfallHook<[plan: SpawnPlan, service: ServiceDirectory]>;
   /**
+   * Asks what an earlier kernel has left of the service. First answer wins.
+   * @calledBy A service or a log service, when its supervision begins.
+   * @failure Supervision does not begin until the next scan, and no further plugin is asked: what was started blindly may
+   * run already.
+   * @before `supervise/lock` is held. This is the first hook of each supervision.
+   * @after `openControl` follows. A process that is there still is taken over as it is, without a start; one that has
+   * ended since is started again where it is wanted. What the earlier kernel knew counts, not a file `down`.
+   */
+  readonly findRunning: SyncBailHook<[service: ServiceDirectory], LeftService | undefined>;
+  /**
    * Asks every control transport to listen.
    * @calledBy A service or a log service, when its supervision begins.
    * @failure It is reported, and the next plugin is asked. A `KernelError` that is thrown is a refusal: no further plugin
    * is asked, what was opened is closed, the lock too, supervision ends until the next scan, and `supervise` ends.
-   * @before `supervise/lock` is held. This is the first hook of each supervision.
-   * @after The first start follows, unless a file `down` lies there or the directory is still being filled. Commands
+   * @before `supervise/lock` is held; `findRunning` was answered.
+   * @after The first start follows, unless the service runs already, a file `down` lies there or the directory is still being filled. Commands
    * may come from now on. What was handed over is closed when supervision ends, before `serviceReleased`. A plugin that
    * comes with a change of the configuration is asked for each service that is supervised, and then told its status.
    */
@@ -145,12 +167,20 @@ export interface KernelHooks {
    */
   readonly startFailed: SyncHook<[service: ServiceDirectory, error: unknown]>;
   /**
-   * Tells that the process has ended.
+   * Tells what is done next: `./run` is started, or its process is told to stop by TERM and CONT. A kernel that is ended
+   * before it can tell that it was done leaves a plugin that knows at least this.
+   * @calledBy A service or a log service, just before the system call.
+   * @before `prepareSpawn` and `openLogSink` were answered, for a start; a command has come, or the kernel stops, for a stop.
+   * @after `serviceStarted` or `startFailed` follows a start, `statusChanged` a stop.
+   */
+  readonly intended: SyncHook<[service: ServiceDirectory, intent: 'start' | 'stop']>;
+  /**
+   * Tells that the process has ended. How may be unknown where it was no child of this kernel: `undefined`.
    * @calledBy A service or a log service, as soon as the system tells of the end.
    * @before The process is gone; the last `statusChanged` still names it.
    * @after `statusChanged` follows. Where the next start follows at once, its hooks come first and both are one change.
    */
-  readonly serviceEnded: SyncHook<[service: ServiceDirectory, pid: number, end: ProcessEnd]>;
+  readonly serviceEnded: SyncHook<[service: ServiceDirectory, pid: number, end: ProcessEnd | undefined]>;
   /**
    * Tells that a service is no longer supervised. Its process has ended before.
    * @calledBy A service or a log service, after `x`, or when its directory was removed or the kernel stops.
@@ -173,11 +203,13 @@ export function createHooks(): KernelHooks {
   return {
     openLogSink: new AsyncSeriesBailHook(['service']),
     prepareSpawn: new AsyncSeriesWaterfallHook(['plan', 'service']),
+    findRunning: new SyncBailHook(['service']),
     openControl: new SyncHook(['service', 'control']),
     watchScanDirectory: new SyncHook(['watch']),
     statusChanged: new SyncHook(['service', 'status']),
     serviceStarted: new SyncHook(['service', 'pid']),
     startFailed: new SyncHook(['service', 'error']),
+    intended: new SyncHook(['service', 'intent']),
     serviceEnded: new SyncHook(['service', 'pid', 'end']),
     serviceReleased: new SyncHook(['service']),
     reported: new SyncHook(['report']),

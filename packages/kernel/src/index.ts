@@ -3,6 +3,7 @@ export type { KernelErrorCode } from './errors.ts';
 export type {
   ControlPort,
   KernelHooks,
+  LeftService,
   LogSink,
   Report,
   ReportLevel,
@@ -28,12 +29,14 @@ export type { PluginChanges, PluginProfile } from './plugin/host.ts';
 export { defineConfig, definePreset } from './plugin/stack.ts';
 export type { Config, PluginEntry, Preset } from './plugin/stack.ts';
 export type {
+  Adopted,
   Clock,
   Closeable,
   Files,
   HeldDirectory,
   Ports,
   ProcessEnd,
+  ProcessIdentity,
   Processes,
   Readiness,
   ScanEntry,

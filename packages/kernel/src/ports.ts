@@ -22,6 +22,13 @@ export interface Clock {
 /** How a process ended: by itself or by a signal's number. */
 export type ProcessEnd = { readonly exitCode: number } | { readonly signal: number };
 
+/** What names one process and no other, until the system is booted again. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** When it began: clock ticks after boot. */
+  readonly startTicks: number;
+}
+
 /** The signals that a supervisor sends. */
 export type ServiceSignal = 'SIGTERM' | 'SIGHUP' | 'SIGALRM' | 'SIGINT' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT';
 
@@ -41,16 +48,34 @@ export interface SpawnPlan {
   readonly blockedSignals: bigint;
   /** How many descriptors it may open; `undefined`: as the kernel. */
   readonly descriptorLimit: { readonly soft: bigint; readonly hard: bigint } | undefined;
+  /**
+   * A file that the new process empties before it executes `file`: what stood in it tells a later kernel whether this
+   * start has come about. Default: none.
+   */
+  readonly markFd?: number | undefined;
 }
 
-/** Child processes. */
+/** A process that an earlier kernel has started. */
+export interface Adopted extends Closeable {
+  /** True while STOP holds it. */
+  readonly isPaused: boolean;
+}
+
+/** The processes of services. */
 export interface Processes {
   /**
    * Starts a process in a directory and returns its pid. The call has either started it or thrown.
    * @throws the system's error, with its code
    */
   spawn(request: SpawnPlan & { readonly directoryFd: number }, onEnd: (end: ProcessEnd) => void): number;
-  /** Sends a signal to a process started here; to one that has ended it does nothing. */
+  /**
+   * Takes over a process that is no child of this one; its end is told as that of others, never within this call.
+   * `undefined` as the end: how it ended cannot be known.
+   * @returns `undefined` when it is no longer there
+   * @throws the system's error, with its code
+   */
+  adopt(process: ProcessIdentity, onEnd: (end: ProcessEnd | undefined) => void): Adopted | undefined;
+  /** Sends a signal to a process started or adopted here; to one that has ended it does nothing. */
   signal(pid: number, signal: ServiceSignal): void;
 }
 

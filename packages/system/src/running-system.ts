@@ -6,16 +6,9 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { nodeClock } from './clock.ts';
 import { nodeFiles } from './files.ts';
+import { systemProcesses } from './processes.ts';
 import type { KernelOptions, SpawnPlan } from '@daemontap/kernel';
-import {
-  readLimit,
-  openProcesses,
-  openReadiness,
-  readInherited,
-  writeLimit,
-  signalBit,
-  tryLock,
-} from '@daemontap/posix';
+import { readLimit, openReadiness, readInherited, writeLimit, signalBit, tryLock } from '@daemontap/posix';
 import type { Inherited } from '@daemontap/posix';
 
 /** What a kernel needs of the system, and the end of it. */
@@ -39,8 +32,8 @@ export interface RunningSystem extends Pick<KernelOptions, 'ports' | 'basePlan'>
 export function runningSystem(onError: (error: unknown) => void): RunningSystem {
   const inherited = readInherited();
   const basePlan = basePlanOf(inherited);
-  const processes = openProcesses(onError);
   const readiness = openReadiness(onError);
+  const processes = systemProcesses(readiness, onError);
   return {
     ports: { clock: nodeClock(), files: nodeFiles({ tryLock }), processes, readiness },
     basePlan,

@@ -1,5 +1,5 @@
 /** Processes that exist only as numbers: a test says when they end. */
-import type { ProcessEnd, Processes, ServiceSignal, SpawnPlan } from '@daemontap/kernel';
+import type { Adopted, ProcessEnd, ProcessIdentity, Processes, ServiceSignal, SpawnPlan } from '@daemontap/kernel';
 import { systemError } from './system-error.ts';
 import type { SystemErrorCode } from './system-error.ts';
 
@@ -17,8 +17,10 @@ export interface FakeProcess {
 interface Entry extends FakeProcess {
   readonly signals: ServiceSignal[];
   end: ProcessEnd | undefined;
-  readonly onEnd: (end: ProcessEnd) => void;
+  onEnd: (end: ProcessEnd | undefined) => void;
 }
+
+const STOPS: ReadonlySet<string> = new Set(['SIGSTOP', 'SIGCONT']);
 
 /**
  * Starts nothing and remembers everything.
@@ -48,12 +50,20 @@ export class FakeProcesses implements Processes {
     for (let count = 0; count < times; count++) this.#failures.push(code);
   }
 
-  spawn(request: FakeProcess['request'], onEnd: (end: ProcessEnd) => void): number {
+  spawn(request: FakeProcess['request'], onEnd: Entry['onEnd']): number {
     const failure = this.#failures.shift();
     if (failure !== undefined) throw systemError(failure, 'posix_spawn');
     const pid = ++this.#lastPid;
     this.#entries.set(pid, { pid, request, signals: [], end: undefined, onEnd });
     return pid;
+  }
+
+  /** Takes over one that runs and was started with `spawn`, as by an earlier kernel. Each one's start time is its pid. */
+  adopt({ pid, startTicks }: ProcessIdentity, onEnd: Entry['onEnd']): Adopted | undefined {
+    const entry = this.#entries.get(pid);
+    if (entry === undefined || entry.end !== undefined || startTicks !== pid) return undefined;
+    entry.onEnd = onEnd;
+    return { isPaused: entry.signals.findLast((each) => STOPS.has(each)) === 'SIGSTOP', close() {} };
   }
 
   signal(pid: number, signal: ServiceSignal): void {

@@ -1,57 +1,31 @@
 /**
- * A record of every service under supervision, in the runtime directory: what a later kernel needs to find a process
- * again and to know that it is the same one. All records of a kernel are lines of one file, each replaced in place by
- * one write(2) of fixed length: 5 µs where a file for each service would take 100.
+ * A record of every service under supervision, outside of its directory: what a later kernel needs to find a process
+ * again, to know that it is the same one, and never to start a second one. It is written before what it tells of is
+ * done, and again afterwards.
  */
-import {
-  closeSync,
-  constants,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { definePlugin } from '@daemontap/kernel';
-import type { PluginFactory, ServiceDirectory, ServiceStatus } from '@daemontap/kernel';
-import { tryLock } from '@daemontap/posix';
+import { closeSync, constants, fstatSync, openSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { definePlugin, KernelError } from '@daemontap/kernel';
+import type { LeftService, PluginFactory, ServiceDirectory, ServiceStatus } from '@daemontap/kernel';
+import { bootTicks, findOrphan, readProcess } from '@daemontap/posix';
+import { withEnd } from './record.ts';
+import type { RunRecord } from './record.ts';
+import { keyOf, RecordFile } from './record-file.ts';
+import type { FoundRecord } from './record-file.ts';
 
-/** The first line of the file: which kernel wrote it, and where its pids mean something. */
-export interface RecordFileHeader {
-  readonly version: 1;
-  readonly kernelPid: number;
-  readonly bootId: string;
-  readonly pidNamespace: string;
-}
+const TICK_MS = 10;
 
-/** A further line: one service. A line of blanks is free. */
-export interface RunRecord {
-  /** Device and inode of the service's directory, of the main one for a log. */
-  readonly identity: string;
-  readonly role: ServiceDirectory['role'];
-  readonly pid?: number;
-  /** Field 22 of /proc/PID/stat, clock ticks after boot: with the header it makes the pid unique. */
-  readonly startTicks?: string;
-  readonly want: ServiceStatus['want'];
-  readonly paused: boolean;
-  /** Unix nanoseconds. */
-  readonly sinceNs: string;
-  /** For people; cut to fit. */
-  readonly label: string;
-}
-
-/** Every line has this many bytes, its newline included. */
-export const RECORD_SIZE = 256;
-
-/** Keeps a record of each service. A failure is said once: services are worth more than their records. */
+/** Keeps a record of each service, and tells of those that an earlier kernel has left. */
 export const runRecord: PluginFactory = definePlugin({
   name: 'run-record',
   apiVersion: 1,
   apply({ hooks, log, stateDir }) {
+    const records = new Map<string, RunRecord>();
     let file: RecordFile | undefined;
+    let mark: Mark | undefined;
     let isComplaining = false;
+    const opened = (): RecordFile => (file ??= new RecordFile(stateDir(), (message) => log.warning(message)));
+    /** Services are worth more than their records: a failure is said once. */
     const attempt = (body: () => void): void => {
       try {
         body();
@@ -61,16 +35,65 @@ export const runRecord: PluginFactory = definePlugin({
         isComplaining = true;
       }
     };
+    const write = (service: ServiceDirectory, change: Partial<RunRecord>): void => {
+      const { identity, role, label } = service;
+      const before = records.get(keyOf(service));
+      const record = { ...nothing, ...before, ...change, identity, role, label };
+      records.set(keyOf(service), record);
+      opened().write(record);
+    };
+
+    hooks.findRunning.tap('run-record', (service) => {
+      let left: FoundRecord | undefined;
+      try {
+        left = records.has(keyOf(service)) ? undefined : opened().found.get(keyOf(service));
+      } catch (cause) {
+        throw new KernelError('RECORD_FAILED', `unable to read what was running as ${service.label}`, { cause });
+      }
+      if (left === undefined) return undefined;
+      const record = { ...left.record, ...whatRuns(left, { service, mark: markPath(stateDir()), records }) };
+      records.set(keyOf(service), record);
+      return leftService(record);
+    });
+
+    // The last of all: whatever plan it is, the new process says that it has begun.
+    hooks.prepareSpawn.tap({ name: 'run-record', stage: Infinity }, (plan) => {
+      attempt(() => (mark ??= openMark(stateDir())));
+      return mark === undefined ? plan : { ...plan, markFd: mark.fd };
+    });
+    hooks.intended.tap('run-record', (service, intent) => {
+      attempt(() => {
+        if (intent === 'stop') {
+          write(service, { want: 'down', intent: { type: 'stop' } });
+          return;
+        }
+        mark?.set();
+        const start = { type: 'start', fromTicks: bootTicks(), atMs: Date.now() } as const;
+        write(service, { pid: undefined, startTicks: undefined, startDue: true, intent: start });
+      });
+    });
+    hooks.serviceStarted.tap('run-record', (service, pid) => {
+      attempt(() => write(service, { ...identityOf(pid), startDue: false, intent: undefined }));
+    });
+    hooks.serviceEnded.tap('run-record', (service, _pid, end) => {
+      const before = records.get(keyOf(service));
+      if (before !== undefined) records.set(keyOf(service), { ...before, ends: withEnd(before.ends, end) });
+    });
     hooks.statusChanged.tap('run-record', (service, status) => {
       attempt(() => {
-        file ??= new RecordFile(`${stateDir()}/records-${process.pid}`);
-        file.write(service, status);
+        const before = records.get(keyOf(service));
+        const { pid, want, paused, startDue, leaving } = status;
+        const known = before?.pid === pid ? {} : identityOf(pid);
+        write(service, { ...known, want, paused, startDue, leaving, intent: undefined, sinceNs: String(status.sinceNs) });
       });
     });
     hooks.serviceReleased.tap('run-record', (service) => {
       attempt(() => {
+        records.delete(keyOf(service));
         file?.free(service);
         if (file?.isEmpty !== true) return;
+        mark?.remove();
+        mark = undefined;
         file.remove();
         file = undefined;
       });
@@ -78,99 +101,82 @@ export const runRecord: PluginFactory = definePlugin({
   },
 });
 
-interface Slot {
-  readonly index: number;
-  pid: number | undefined;
-  startTicks: string | undefined;
+const nothing = {
+  want: 'up',
+  paused: false,
+  startDue: false,
+  leaving: false,
+  sinceNs: '0',
+  ends: [],
+} as const satisfies Partial<RunRecord>;
+
+function identityOf(pid: number | undefined): Pick<RunRecord, 'pid' | 'startTicks'> {
+  const startTicks = pid === undefined ? undefined : readProcess(pid)?.startTicks;
+  return startTicks === undefined ? { pid: undefined, startTicks: undefined } : { pid, startTicks };
 }
 
-/** The file, locked for as long as its kernel lives: an unlocked one is for the next kernel to read. */
-class RecordFile {
-  readonly #path: string;
-  readonly #fd: number;
-  readonly #slots = new Map<string, Slot>();
-  readonly #free: number[] = [];
-
-  constructor(path: string) {
-    this.#path = path;
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-    try {
-      tryLock(this.#fd);
-      ftruncateSync(this.#fd); // left by a kernel of the same pid
-      const header: RecordFileHeader = {
-        version: 1,
-        kernelPid: process.pid,
-        bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(),
-        pidNamespace: readlinkSync('/proc/self/ns/pid'),
-      };
-      this.#writeLine(0, JSON.stringify(header));
-    } catch (error) {
-      closeSync(this.#fd);
-      throw error;
-    }
-  }
-
-  get isEmpty(): boolean {
-    return this.#slots.size === 0;
-  }
-
-  write({ identity, role, label }: ServiceDirectory, { pid, want, paused, sinceNs }: ServiceStatus): void {
-    const slot = this.#slotOf(`${identity}/${role}`);
-    if (slot.pid !== pid) slot.startTicks = pid === undefined ? undefined : readStartTicks(pid);
-    slot.pid = pid;
-    const { startTicks } = slot;
-    const process = pid === undefined || startTicks === undefined ? {} : { pid, startTicks };
-    const record: RunRecord = { identity, role, ...process, want, paused, sinceNs: String(sinceNs), label: '' };
-    const room = RECORD_SIZE - 1 - Buffer.byteLength(JSON.stringify(record));
-    this.#writeLine(slot.index, JSON.stringify({ ...record, label: cut(label, room) }));
-  }
-
-  free({ identity, role }: ServiceDirectory): void {
-    const slot = this.#slots.get(`${identity}/${role}`);
-    if (slot === undefined) return;
-    this.#writeLine(slot.index, '');
-    this.#slots.delete(`${identity}/${role}`);
-    this.#free.push(slot.index);
-  }
-
-  remove(): void {
-    rmSync(this.#path, { force: true });
-    closeSync(this.#fd);
-  }
-
-  #slotOf(key: string): Slot {
-    const known = this.#slots.get(key);
-    if (known !== undefined) return known;
-    const slot = { index: this.#free.pop() ?? this.#slots.size + 1, pid: undefined, startTicks: undefined };
-    this.#slots.set(key, slot);
-    return slot;
-  }
-
-  #writeLine(index: number, text: string): void {
-    const line = Buffer.alloc(RECORD_SIZE, ' ');
-    line.write(text);
-    line[RECORD_SIZE - 1] = 0x0a;
-    const written = writeSync(this.#fd, line, 0, RECORD_SIZE, index * RECORD_SIZE);
-    if (written < RECORD_SIZE) throw new Error('partial write');
-  }
+/** A start that was begun when its kernel was killed: whether there was a process, and which. */
+function whatRuns(
+  { record, header }: FoundRecord,
+  { service, mark, records }: { readonly service: ServiceDirectory; readonly mark: string; readonly records: ReadonlyMap<string, RunRecord> },
+): Partial<RunRecord> {
+  const { intent } = record;
+  if (intent?.type !== 'start') return {};
+  const begunAtMs = begunAt(mark);
+  if (begunAtMs === undefined) return { startDue: true, intent: undefined }; // there was none
+  const { dev, ino } = statSync(service.path, { bigint: true });
+  const others = [...records.values()].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+  const found = findOrphan({
+    startTicks: {
+      from: intent.fromTicks,
+      to: intent.fromTicks + Math.ceil(Math.max(begunAtMs - intent.atMs, 0) / TICK_MS) + 2,
+    },
+    parentPid: header.kernelPid,
+    sessionId: header.sessionId,
+    ancestorPids: header.ancestorPids,
+    directory: `${dev}-${ino}`,
+    except: new Set([process.pid, ...others]),
+  });
+  const sinceNs = String(BigInt(Math.round(begunAtMs)) * 1_000_000n);
+  return { ...found, startDue: false, intent: undefined, sinceNs };
 }
 
-/** As much of a label as fits into so many bytes of JSON. */
-function cut(label: string, room: number): string {
-  let fitting = label.slice(0, room);
-  while (Buffer.byteLength(JSON.stringify(fitting)) - 2 > room) fitting = fitting.slice(0, -1);
-  return fitting.toWellFormed();
+/** When the process that a mark was given to has begun; `undefined`: it has not, or nobody has marked it. */
+function begunAt(mark: string): number | undefined {
+  const stats = statSync(mark, { throwIfNoEntry: false });
+  return stats === undefined || stats.size > 0 ? undefined : stats.ctimeMs;
 }
 
-const statBuffer = Buffer.alloc(1024);
+function leftService({ pid, startTicks, want, startDue, leaving, intent, sinceNs }: RunRecord): LeftService {
+  return {
+    process: pid === undefined || startTicks === undefined ? undefined : { pid, startTicks },
+    want,
+    startDue,
+    leaving,
+    stopDue: intent?.type === 'stop',
+    sinceNs: BigInt(sinceNs),
+  };
+}
 
-/** The command name in front may hold anything, so the fields are counted from its closing parenthesis. */
-function readStartTicks(pid: number): string | undefined {
-  const fd = openSync(`/proc/${pid}/stat`, constants.O_RDONLY);
-  try {
-    const stat = statBuffer.toString('latin1', 0, readSync(fd, statBuffer));
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ', 20)[19];
-  } finally {
-    closeSync(fd);
-  }
+/** A file that a new process empties. One is enough: no two starts of a kernel are under way at a time. */
+interface Mark {
+  readonly fd: number;
+  set(): void;
+  remove(): void;
+}
+
+function markPath(dir: string): string {
+  return join(dir, 'mark');
+}
+
+function openMark(dir: string): Mark {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
+  const fd = openSync(markPath(dir), O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  return {
+    fd,
+    set: () => {
+      if (fstatSync(fd).size === 0) writeSync(fd, '1', 0);
+    },
+    remove: () => closeSync(fd),
+  };
 }

@@ -43,11 +43,13 @@ const ANSWER_DEADLINE_NS = 10_000_000_000n;
 const KINDS = {
   openLogSink: 'asks, may refuse',
   prepareSpawn: 'asks, refuses',
+  findRunning: 'asks, refuses',
   openControl: 'asks, may refuse',
   watchScanDirectory: 'asks',
   statusChanged: 'tells',
   serviceStarted: 'tells',
   startFailed: 'tells',
+  intended: 'tells',
   serviceEnded: 'tells',
   serviceReleased: 'tells',
   reported: 'tells',

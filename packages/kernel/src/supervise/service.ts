@@ -4,7 +4,7 @@
  */
 import type { Core } from '../core.ts';
 import { explain, KernelError, systemCode } from '../errors.ts';
-import type { ControlPort, KernelHooks, LogSink, ServiceDirectory, ServiceStatus } from '../hooks.ts';
+import type { ControlPort, KernelHooks, LeftService, LogSink, ServiceDirectory, ServiceStatus } from '../hooks.ts';
 import { closeAll } from '../close-all.ts';
 import { ask } from '../plugin/ask.ts';
 import type { Answer } from '../plugin/ask.ts';
@@ -30,6 +30,8 @@ export interface ServiceOptions {
   /** A step is done. At `gone` everything is closed. */
   onChange(state: State): void;
 }
+
+const SECOND_NS = 1_000_000_000n;
 
 /** After a look at a new directory that failed. */
 const LOOK_AGAIN_NS = 5_000_000_000n;
@@ -87,13 +89,20 @@ export class Service {
     } catch (cause) {
       throw new KernelError('LOCK_HELD', `unable to acquire ${directory.label}/supervise/lock`, { cause });
     }
+    let left: LeftService | undefined;
     try {
+      left = core.hooks.findRunning.call(directory);
+      this.#state = (left && this.#resume(left, nowNs)) ?? this.#state;
       core.hooks.openControl.call(directory, this.#port());
     } catch (error) {
       this.#close();
       throw error;
     }
-    if (isSettling) this.#settling = whenQuiet(core.ports, held, () => this.#settled());
+    if (this.#state.phase === 'settling') this.#settling = whenQuiet(core.ports, held, () => this.#settled());
+    if (this.#state.phase === 'up') this.#holdSink();
+    if (this.#state.phase === 'up' && left?.stopDue === true)
+      this.dispatch({ type: 'want', want: 'down', atNs: nowNs });
+    if (this.#state.phase === 'down' && this.#state.startAtNs !== undefined) this.#wakeAt(this.#state.startAtNs);
     this.dispatch({ type: 'due', atNs: nowNs });
   }
 
@@ -153,13 +162,17 @@ export class Service {
     this.#state = next;
     if (pidOf(before) !== pidOf(next)) this.#sinceNs = this.#core.ports.clock.wallNs();
     if (next.phase !== 'down' || next.startAtNs === undefined) this.#timer?.close();
+    // Known before it is done: a kernel that is ended between the two is not to start again what was wanted down.
+    if (next.phase === 'up' && next.want === 'down' && effects.some(isTerm)) {
+      this.#core.hooks.intended.call(this.directory, 'stop');
+    }
     for (const effect of effects) this.#perform(effect);
     if (before.phase !== 'up' && next.phase === 'up') this.#core.hooks.serviceStarted.call(this.directory, next.pid);
     this.#options.onChange(next);
   }
 
   #perform(effect: Effect): void {
-    const { clock, processes } = this.#core.ports;
+    const { processes } = this.#core.ports;
     switch (effect.type) {
       case 'announce':
         this.#isNews = true; // published once the turn is over: an end and the next start are one change
@@ -178,8 +191,7 @@ export class Service {
         }
         break;
       case 'wake':
-        this.#timer?.close();
-        this.#timer = clock.wakeAt(effect.atNs, () => this.dispatch({ type: 'due', atNs: clock.monotonicNs() }));
+        this.#wakeAt(effect.atNs);
         break;
       case 'release':
         if (this.#isNews) this.#announce();
@@ -187,6 +199,45 @@ export class Service {
         this.#core.hooks.serviceReleased.call(this.directory);
         break;
     }
+  }
+
+  /** Goes on where an earlier kernel was ended. `undefined`: there is nothing to go on with. */
+  #resume({ process, want, startDue, leaving, sinceNs }: LeftService, nowNs: bigint): State | undefined {
+    const { clock, processes } = this.#core.ports;
+    const agoNs = clock.wallNs() - sinceNs;
+    const changedAtNs = agoNs > 0n ? nowNs - agoNs : nowNs; // a wall clock may be set
+    const adopted = process && processes.adopt(process, (end) => this.#ended(process.pid, end));
+    if (process !== undefined && adopted !== undefined) {
+      this.#opened.push(adopted);
+      this.#sinceNs = sinceNs;
+      const { pid } = process;
+      this.#core.log.info(`${this.directory.label} runs already (pid ${pid})`, { service: this.directory });
+      return { phase: 'up', want, pid, startedAtNs: changedAtNs, paused: adopted.isPaused, leaving };
+    }
+    if (leaving) return undefined; // it has left, and begins anew as any directory that is found
+    if (process === undefined) this.#sinceNs = sinceNs;
+    const again = want === 'up' || (want === 'once' && startDue);
+    const notBeforeNs = changedAtNs + SECOND_NS;
+    return { phase: 'down', want, notBeforeNs, startAtNs: again ? notBeforeNs : undefined, asked: false, leaving };
+  }
+
+  /** What is written and not read yet needs somebody who has the pipe open, whichever of the two sides ends first. */
+  #holdSink(): void {
+    const report = (error: unknown): void => {
+      const { message, cause } = explain(error, `unable to open the log sink of ${this.directory.label}`);
+      this.#core.log.warning(message, this.#about(cause));
+    };
+    try {
+      Promise.resolve(this.#options.sink()).catch(report);
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  #wakeAt(atNs: bigint): void {
+    const { clock } = this.#core.ports;
+    this.#timer?.close();
+    this.#timer = clock.wakeAt(atNs, () => this.dispatch({ type: 'due', atNs: clock.monotonicNs() }));
   }
 
   /** Read once: a `down` file that comes or goes later changes nothing. */
@@ -222,6 +273,8 @@ export class Service {
       paused: this.#state.phase === 'up' && this.#state.paused,
       want: this.#state.want,
       sinceNs: this.#sinceNs,
+      startDue: isStartDue(this.#state),
+      leaving: 'leaving' in this.#state && this.#state.leaving,
     };
   }
 
@@ -276,6 +329,7 @@ export class Service {
       if (this.directory.role === 'log') redirect(0, sink?.openInput?.bind(sink));
       else redirect(1, sink?.openOutput.bind(sink));
       const request = { ...plan, descriptors: [...descriptors], directoryFd: this.#held.fd };
+      this.#core.hooks.intended.call(this.directory, 'start');
       const pid = ports.processes.spawn(request, (end) => this.#ended(pid, end));
       this.dispatch({ type: 'started', pid, atNs: ports.clock.monotonicNs() });
     } catch (error) {
@@ -298,7 +352,7 @@ export class Service {
     this.dispatch({ type: 'startFailed', passing, atNs: ports.clock.monotonicNs() });
   }
 
-  #ended(pid: number, end: ProcessEnd): void {
+  #ended(pid: number, end: ProcessEnd | undefined): void {
     this.#core.hooks.serviceEnded.call(this.directory, pid, end);
     this.dispatch({ type: 'ended', atNs: this.#core.ports.clock.monotonicNs() });
   }
@@ -315,6 +369,16 @@ export class Service {
   #about(cause: unknown): { readonly cause: unknown; readonly service: ServiceDirectory } {
     return { cause, service: this.directory };
   }
+}
+
+function isTerm(effect: Effect): boolean {
+  return effect.type === 'signal' && effect.signal === 'SIGTERM';
+}
+
+function isStartDue(state: State): boolean {
+  return state.phase === 'down'
+    ? state.startAtNs !== undefined
+    : state.phase === 'preparing' || state.phase === 'starting';
 }
 
 function pidOf(state: State): number | undefined {

@@ -21,7 +21,14 @@ export interface ControlTransportContractOptions extends PluginContractOptions {
 }
 
 const ALL_COMMANDS = 'udopchaitkx';
-const DOWN: ServiceStatus = { pid: undefined, paused: false, want: 'down', sinceNs: 0n };
+const DOWN: ServiceStatus = {
+  pid: undefined,
+  paused: false,
+  startDue: false,
+  leaving: false,
+  want: 'down',
+  sinceNs: 0n,
+};
 
 /**
  * Declares vitest tests of what every control transport keeps. Letters arrive once and in order; what is opened is

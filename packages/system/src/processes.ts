@@ -1,0 +1,47 @@
+/** The processes of services: those started here, and those that an earlier kernel has left. */
+import type { ProcessIdentity, Processes } from '@daemontap/kernel';
+import { adoptProcess, openProcesses, readProcess } from '@daemontap/posix';
+import type { AdoptedProcess, Readiness } from '@daemontap/posix';
+
+/** Processes of either kind by their pids. */
+export interface SystemProcesses extends Processes {
+  /** Stops waiting for children. */
+  close(): void;
+}
+
+/**
+ * Opens them, once in a process and before its first child.
+ * @param onError told of what a callback throws
+ */
+export function systemProcesses(readiness: Readiness, onError: (error: unknown) => void): SystemProcesses {
+  const children = openProcesses(onError);
+  const adopted = new Map<number, AdoptedProcess>();
+  return {
+    spawn: (request, onEnd) => children.spawn(request, onEnd),
+    adopt(process: ProcessIdentity, onEnd) {
+      const { pid } = process;
+      const taken = adoptProcess(process, {
+        readiness,
+        onEnd(end) {
+          adopted.delete(pid);
+          onEnd(end);
+        },
+      });
+      if (taken === undefined) return undefined;
+      adopted.set(pid, taken);
+      return {
+        isPaused: readProcess(pid)?.state === 'T',
+        close() {
+          if (adopted.get(pid) === taken) adopted.delete(pid);
+          taken.close();
+        },
+      };
+    },
+    signal(pid, signal) {
+      const taken = adopted.get(pid);
+      if (taken === undefined) children.signal(pid, signal);
+      else taken.signal(signal);
+    },
+    close: () => children.close(),
+  };
+}
