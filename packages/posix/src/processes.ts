@@ -19,7 +19,7 @@ export type ProcessEnd = { readonly exitCode: number } | { readonly signal: numb
 
 /** Child processes, from start to end. */
 export interface Processes {
-  /** @throws the errno of the failed start */
+  /** Starts one and returns its pid; `onEnd` is called once it has been reaped. @throws the errno of the failed start */
   spawn(request: SpawnRequest, onEnd: (end: ProcessEnd) => void): number;
   /** Sends a signal to one of the children; to one that has ended it does nothing. */
   signal(pid: number, signal: NodeJS.Signals): void;
@@ -39,7 +39,7 @@ export function openProcesses(onError: (error: unknown) => void): Processes {
     const onEnd = children.get(pid);
     children.delete(pid);
     try {
-      onEnd?.(decode(status[0] ?? 0));
+      onEnd?.(endOf(status[0] ?? 0));
     } catch (error) {
       onError(error);
     }
@@ -92,10 +92,11 @@ export function openProcesses(onError: (error: unknown) => void): Processes {
 export function waitForEnd(pid: number): ProcessEnd {
   const status = new Int32Array(1);
   check(cWaitpid(pid, status, 0), 'waitpid');
-  return decode(status[0] ?? 0);
+  return endOf(status[0] ?? 0);
 }
 
-function decode(status: number): ProcessEnd {
+/** What a status of wait(2) says. */
+export function endOf(status: number): ProcessEnd {
   const signal = status & 0x7f;
   return signal === 0 ? { exitCode: (status >> 8) & 0xff } : { signal };
 }

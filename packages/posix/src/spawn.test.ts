@@ -3,16 +3,18 @@ import {
   chmodSync,
   closeSync,
   constants,
+  fstatSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { constants as os, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openProcesses } from './processes.ts';
 import type { ProcessEnd, Processes } from './processes.ts';
 import { readLimit } from './limits.ts';
@@ -226,6 +228,50 @@ describe('what is started gets what was asked for', () => {
     const value = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\s*(\\w+)`, 'm').exec(text)?.[1]}`);
     return { SigBlk: value('SigBlk'), SigIgn: value('SigIgn') };
   }
+});
+
+describe('a mark', () => {
+  let markFd: number;
+  beforeEach(() => {
+    markFd = openSync(join(dir, 'mark'), 'w+');
+    writeSync(markFd, '1');
+  });
+  afterEach(() => closeSync(markFd));
+  const size = (): number => fstatSync(markFd).size;
+
+  test('is emptied by the new process, and neither process has more open than without', async () => {
+    script('list', '#!/bin/sh\nls -l /proc/$$/fd\n');
+    const before = readdirSync('/proc/self/fd').length;
+    const plain = (await outputOf(request('./list'))).toString();
+    expect(size()).toBe(1);
+    const marked = (await outputOf(request('./list', { markFd }))).toString();
+    expect(size()).toBe(0);
+    const links = (text: string): unknown => text.match(/\d+ -> .*/g);
+    expect(links(marked)).toEqual(links(plain));
+    expect(readdirSync('/proc/self/fd')).toHaveLength(before);
+  });
+
+  test('is emptied although its name is gone, and whatever takes its number', async () => {
+    rmSync(join(dir, 'mark'));
+    const other = openSync('/dev/zero', 'r');
+    await run(request('/bin/true', { markFd, descriptors: [[markFd, other]] }));
+    closeSync(other);
+    expect(size()).toBe(0);
+  });
+
+  test('is emptied by a process that cannot execute its program, too', () => {
+    expect(start(request('./missing', { markFd }))).toBe('ENOENT');
+    expect(size()).toBe(0);
+  });
+
+  test('is as it was where there was no process', () => {
+    const twice: SpawnRequest['descriptors'] = [
+      [5, 1],
+      [6, 5],
+    ];
+    expect(start(request('./run', { markFd, descriptors: twice }))).toBe('EINVAL');
+    expect(size()).toBe(1);
+  });
 });
 
 describe('the end of a process', () => {

@@ -2,6 +2,7 @@
  * Starts processes by posix_spawn(3): twice as fast as child_process, with the errno of the failed exec as an
  * exception, and under a soft descriptor limit below what this process has open.
  */
+import { closeSync, constants, openSync } from 'node:fs';
 import { keepAtExec } from './descriptors.ts';
 import { systemError } from './errno.ts';
 import { readLimit, writeLimit } from './limits.ts';
@@ -17,6 +18,10 @@ const cSpawn = declare(
 const cActionsInit = declare(`int posix_spawn_file_actions_init(${ACTIONS})`);
 const cActionsDestroy = declare(`int posix_spawn_file_actions_destroy(${ACTIONS})`);
 const cAddDup2 = declare(`int posix_spawn_file_actions_adddup2(${ACTIONS}, int source, int target)`);
+const cAddOpen = declare(
+  `int posix_spawn_file_actions_addopen(${ACTIONS}, int target, const char *path, int flags, unsigned int mode)`,
+);
+const cAddClose = declare(`int posix_spawn_file_actions_addclose(${ACTIONS}, int target)`);
 const cAddFchdir = declare(`int posix_spawn_file_actions_addfchdir_np(${ACTIONS}, int directory)`);
 const cAttributesInit = declare('int posix_spawnattr_init(void *attributes)');
 const cSetFlags = declare('int posix_spawnattr_setflags(void *attributes, int16_t flags)');
@@ -49,6 +54,11 @@ export interface SpawnRequest extends StartConditions {
   readonly directoryFd: number | undefined;
   /** What the new process has open: [its descriptor, ours]. Of the rest it gets only what lacks close-on-exec. */
   readonly descriptors: readonly (readonly [target: number, source: number])[];
+  /**
+   * A file that the new process empties before anything else, before its exec. Whoever has written something into it
+   * and finds it empty knows that there was a process, when this one was killed before it knew the pid.
+   */
+  readonly markFd?: number | undefined;
 }
 
 /**
@@ -75,7 +85,17 @@ export function spawn(request: SpawnRequest): number {
 function withActions(request: SpawnRequest, body: (actions: Uint8Array) => number): number {
   const actions = new Uint8Array(STRUCT_SIZE);
   succeed(cActionsInit(actions), 'posix_spawn_file_actions_init');
+  let scratch: number | undefined;
   try {
+    if (request.markFd !== undefined) {
+      // The number that the new process has the mark under meanwhile: one that nothing else in it has.
+      scratch = openSync('/dev/null', constants.O_RDONLY);
+      // Through the descriptor: the file's name may be gone. First, while the new process has it under this number.
+      const mark = `/proc/self/fd/${request.markFd}`;
+      const flags = constants.O_WRONLY | constants.O_TRUNC;
+      succeed(cAddOpen(actions, scratch, mark, flags, 0), 'posix_spawn_file_actions_addopen');
+      succeed(cAddClose(actions, scratch), 'posix_spawn_file_actions_addclose');
+    }
     const taken = new Set<number>();
     for (const [target, source] of request.descriptors) {
       // dup2 of a descriptor that an earlier action has replaced would pass on the wrong file.
@@ -91,6 +111,7 @@ function withActions(request: SpawnRequest, body: (actions: Uint8Array) => numbe
     }
     return body(actions);
   } finally {
+    if (scratch !== undefined) closeSync(scratch);
     cActionsDestroy(actions);
   }
 }
