@@ -25,6 +25,7 @@ export class KernelError extends Error {
     this.prototype.name = 'KernelError';
     Object.defineProperty(this.prototype, BRAND, { value: true });
   }
+  /** True for an error of any copy of this package. */
   static override [Symbol.hasInstance](value: unknown): value is KernelError {
     return typeof value === 'object' && value !== null && BRAND in value;
   }

@@ -62,6 +62,7 @@ export interface Readiness {
 
 /** A directory that is held open, so that renaming it changes nothing. */
 export interface HeldDirectory extends Closeable {
+  /** For calls relative to it; it stays the holder's. */
   readonly fd: number;
   /** A path that leads here for as long as it is held, whatever the directory is called meanwhile. */
   readonly path: string;
@@ -71,7 +72,9 @@ export interface HeldDirectory extends Closeable {
 
 /** One name in a scan directory. Names that begin with a dot are left out. */
 export interface ScanEntry {
+  /** As it lies there: any bytes but `/` and 0. */
   readonly name: Buffer;
+  /** What it is, symlinks followed. `changedAtNs` is wall clock; `failed`: that could not be told. */
   readonly found:
     | { readonly type: 'directory'; readonly identity: string; readonly changedAtNs: bigint }
     | { readonly type: 'other' }
@@ -80,7 +83,7 @@ export interface ScanEntry {
 
 /** Directories and the few files in them that the kernel itself knows. */
 export interface Files {
-  /** @throws when there is no such directory, or it may not be entered */
+  /** Holds a directory. @throws when there is no such directory, or it may not be entered */
   hold(path: string | Buffer): HeldDirectory;
   /** Opens a directory inside a held one. @throws as {@link Files.hold} */
   holdInside(directory: HeldDirectory, name: string | Buffer): HeldDirectory;

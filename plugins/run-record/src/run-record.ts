@@ -20,9 +20,13 @@ import { tryLock } from '@daemontap/posix';
 
 /** The first line of the file: which kernel wrote it, and where its pids mean something. */
 export interface RecordFileHeader {
+  /** Of the form of the file. */
   readonly version: 1;
+  /** Whose file it is. */
   readonly kernelPid: number;
+  /** /proc/sys/kernel/random/boot_id: another one, and no pid means anything any more. */
   readonly bootId: string;
+  /** Where /proc/self/ns/pid leads. */
   readonly pidNamespace: string;
 }
 
@@ -35,6 +39,7 @@ export interface RunRecord {
   /** Field 22 of /proc/PID/stat, clock ticks after boot: with the header it makes the pid unique. */
   readonly startTicks?: string;
   readonly want: ServiceStatus['want'];
+  /** True after `svc -p`, until `svc -c` or the next start. */
   readonly paused: boolean;
   /** Unix nanoseconds. */
   readonly sinceNs: string;
