@@ -40,7 +40,12 @@ describe('hooks.ts is refused', () => {
       '@fails This start is refused, never',
       /@fails/,
     ],
-    ['with a tag that is there twice', '@failure This start is refused, never', '@before This start', /two tags @before/],
+    [
+      'with a tag that is there twice',
+      '@failure This start is refused, never',
+      '@before This start',
+      /two tags @before/,
+    ],
     ['with an argument that has no name', '[watch: ScanWatch]', '[ScanWatch]', /has no name/],
     ['with a class that is not known', 'SyncHook<[watch', 'SyncLoopHook<[watch', /SyncLoopHook/],
     ['with a hook that guard.ts does not know', 'readonly reported:', 'readonly said:', /guard of said/],

@@ -5,8 +5,9 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseSync } from 'oxc-parser';
-import type { Comment, Program, Span, TSInterfaceDeclaration, TSTypeAliasDeclaration } from 'oxc-parser';
+import type { Span, TSInterfaceDeclaration, TSTypeAliasDeclaration } from 'oxc-parser';
+import { docComment, parseSource, textOf } from './source.ts';
+import type { Source } from './source.ts';
 
 const sourceDir = join(import.meta.dirname, '../packages/kernel/src');
 const pagePath = join(import.meta.dirname, '../docs/hooks.md');
@@ -142,18 +143,8 @@ export function declaredHooks(read: ReadSource): readonly DeclaredHook[] {
   });
 }
 
-interface Source {
-  readonly path: string;
-  readonly text: string;
-  readonly program: Program;
-  readonly comments: readonly Comment[];
-}
-
 function parse(read: ReadSource, path: string): Source {
-  const text = read(path);
-  const { program, comments, errors } = parseSync(path, text);
-  if (errors.length > 0) throw new Error(`unable to parse ${path}: ${errors.map(({ message }) => message).join('; ')}`);
-  return { path, text, program, comments };
+  return parseSource(path, read(path));
 }
 
 function kernelHooks(source: Source): TSInterfaceDeclaration {
@@ -258,16 +249,13 @@ function typeSection({ name, source, node, at }: HandedType): string {
 }
 
 /** The doc comment that ends where a node begins; without one, an empty text. */
-function docOf({ path, text, comments }: Source, { start }: Span): Doc {
-  const found = comments.find((each) => each.end <= start && text.slice(each.end, start).trim() === '');
-  if (found === undefined || !found.value.startsWith('*')) return { text: '', tags: {} };
-  const lines = found.value.split('\n').map((line) => line.replace(/^\s*\*+ ?/, '').trim());
-  const [body = '', ...tagged] = lines.join('\n').split(/^@/m);
+function docOf(source: Source, node: Span): Doc {
+  const [body = '', ...tagged] = (docComment(source, node) ?? '').split(/^@/m);
   const tags: Partial<Record<TagName, string>> = {};
   for (const each of tagged) {
     const [, word = '', rest = ''] = /^(\w+)\s+([^]*)$/.exec(each) ?? [];
-    const tag = tagNames.find((name) => name === word) ?? unknown(`tag @${each.split(/\s/)[0]} in ${path}`);
-    if (tags[tag] !== undefined) throw new Error(`two tags @${tag} in one comment of ${path}`);
+    const tag = tagNames.find((name) => name === word) ?? unknown(`tag @${each.split(/\s/)[0]} in ${source.path}`);
+    if (tags[tag] !== undefined) throw new Error(`two tags @${tag} in one comment of ${source.path}`);
     tags[tag] = paragraph(rest);
   }
   return { text: paragraph(body), tags };
@@ -275,15 +263,6 @@ function docOf({ path, text, comments }: Source, { start }: Span): Doc {
 
 function paragraph(text: string): string {
   return text.trim().replaceAll(/\s*\n\s*/g, ' ');
-}
-
-/** The source text of a node. */
-function textOf({ text, comments }: Source, { start, end: stop }: Span, options = { comments: true }): string {
-  if (options.comments) return text.slice(start, stop);
-  const inside = comments.filter((each) => each.start >= start && each.end <= stop);
-  return inside
-    .reduceRight((rest, each) => rest.slice(0, each.start) + rest.slice(each.end), text.slice(0, stop))
-    .slice(start);
 }
 
 /** A type as code, with links to the types that have a section. */

@@ -1,12 +1,13 @@
 /** Every command in every state of a service, and what svstat makes of it: sections 2.5, 2.6 and 5 of the contract. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
-import { implementations, supervisors } from './support/implementations.ts';
+import { daemontap, implementations, supervisors } from './support/implementations.ts';
 import { run } from './support/run.ts';
 import { endsAtOnce, ignoresTerm, logsSignals } from './support/runs.ts';
 import { start } from './support/start.ts';
-import { clientsIn, combinations, linesOf, processState, readRecord, scanDirectory } from './support/supervised.ts';
-import type { Combination, ScanDirectory } from './support/supervised.ts';
+import { clientsIn, linesOf, ourScanners, processState, readRecord } from './support/supervised.ts';
+import { scanCombinations, scanDirectory } from './support/supervised.ts';
+import type { ScanDirectory } from './support/supervised.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
 
@@ -197,7 +198,7 @@ const cases: readonly Case[] = [
   },
 ];
 
-describe.concurrent.each(combinations)('commands ($title)', (combination) => {
+describe.concurrent.each(scanCombinations)('commands ($title)', (combination) => {
   test.each(cases)('each command does to a service that is $state what the contract says', async (given) => {
     const withDown = given.state.includes('file');
     await using scan = scanDirectory(combination, {
@@ -441,13 +442,10 @@ describe.concurrent.each(supervisors)('supervise ($name)', (implementation) => {
 });
 
 describe.concurrent('where daemontap departs', () => {
-  const ours: Combination | undefined = combinations.find(({ title }) => title.match(/daemontap.*daemontap/));
-  if (ours === undefined) throw new Error('there is no svscan of ours');
-
   test.each(['SIGTERM', 'SIGINT'] as const)('%s makes supervise end its service and exit 0, as -dx', async (signal) => {
     await using here = temporaryDirectory();
     here.makeService('a', logsSignals());
-    await using supervise = start([ours.server.path('supervise'), 'a'], { cwd: here.path });
+    await using supervise = start([daemontap.path('supervise'), 'a'], { cwd: here.path });
     await until(() => linesOf(here.join('a/events')).includes('start'), { describe: 'it runs' });
     process.kill(supervise.pid, signal);
     expect(await supervise.exit).toEqual({ code: 0, signal: undefined });
@@ -459,11 +457,11 @@ describe.concurrent('where daemontap departs', () => {
   test('HUP changes nothing about supervise and its service: a closed terminal ends neither', async () => {
     await using here = temporaryDirectory();
     here.makeService('a', logsSignals());
-    await using supervise = start([ours.server.path('supervise'), 'a'], { cwd: here.path });
+    await using supervise = start([daemontap.path('supervise'), 'a'], { cwd: here.path });
     await until(() => linesOf(here.join('a/events')).includes('start'), { describe: 'it runs' });
     const pid = await until(() => readRecord(here.join('a'))?.pid || undefined, { describe: 'its status says so' });
     for (let count = 0; count < 3; count++) process.kill(supervise.pid, 'SIGHUP');
-    await clientsIn(ours.client, here.path).svc('-a', 'a');
+    await clientsIn(daemontap, here.path).svc('-a', 'a');
     await until(() => linesOf(here.join('a/events')).includes('ALRM'), { describe: 'commands reach the service' });
     expect(linesOf(here.join('a/events'))).toEqual(['start', 'ALRM']);
     expect(readRecord(here.join('a'))).toMatchObject({ pid, want: 'up' });
@@ -472,29 +470,10 @@ describe.concurrent('where daemontap departs', () => {
     expect(supervise.stderr()).toBe('');
   });
 
-  const asRoot = test.runIf(process.getuid?.() === 0);
-
-  asRoot.each([
-    ['of its own accord goes before its services', [], [-10, 0, 0]],
-    ['by nice -n 1 has, and gives, what it was given', ['/usr/bin/nice', '-n', '1'], [1, 1, 1]],
-  ] as const)('svscan, started as root %s', async (_, through, expected) => {
-    await using scan = scanDirectory(ours, {
-      through,
-      prepare({ make }) {
-        make('a');
-        make('a/log', 'exec cat >/dev/null');
-      },
-    });
-    const pids = [scan.svscan.pid, await scan.up('a'), await scan.up('a/log')];
-    expect(pids.map(niceOf)).toEqual(expected);
-    process.kill(pids[1] ?? NaN, 'SIGKILL');
-    expect(niceOf(await scan.up('a', pids[1]))).toBe(expected[1]);
-  });
-
   test('a `d` is never followed by one more start, and `x` with a restart pending leaves at once', async () => {
     await using here = temporaryDirectory();
     here.makeService('a', endsAtOnce);
-    await using supervise = start([ours.server.path('supervise'), 'a'], { cwd: here.path });
+    await using supervise = start([daemontap.path('supervise'), 'a'], { cwd: here.path });
     const starts = (): number => linesOf(here.join('a/starts')).length;
     await until(() => starts() === 2 && readRecord(here.join('a'))?.pid === 0, { describe: 'its second run is over' });
     writeFileSync(here.join('a/supervise/control'), 'd');
@@ -507,24 +486,46 @@ describe.concurrent('where daemontap departs', () => {
     expect(starts()).toBe(3);
   });
 
-  test('a service that cannot be started is shown as down, and wanted up', async () => {
+  test.each(ourScanners)('a service that cannot be started is shown as down, and wanted up ($name)', async (ours) => {
     await using scan = scanDirectory(ours, { prepare: ({ path }) => mkdirSync(path('a')) });
     const tried = 'supervise: fatal: unable to start a/run: file does not exist\n';
     await until(() => scan.svscan.stderr().startsWith(tried.repeat(2)), { describe: 'it was tried twice' });
     expect(await scan.svstat('a')).toEqual(['a: down N seconds, normally up, want up']);
   });
 
-  test('commands are answered while a service that ignores TERM is wanted down, and nothing kills it', async () => {
+  test.each(ourScanners)(
+    'a service that ignores TERM is wanted down: commands are answered, nothing kills it ($name)',
+    async (ours) => {
+      await using scan = scanDirectory(ours, {
+        env: { DAEMONTAP_STOP_TIMEOUT: '0.1' },
+        prepare: ({ make }) => make('a', ignoresTerm),
+      });
+      const pid = await scan.up('a');
+      await until(() => existsSync(scan.path('a/ready')), { describe: 'it ignores TERM' });
+      await scan.svc('-d', 'a');
+      await scan.says('a', 'up (pid N) N seconds, want down');
+      await scan.scanPasses();
+      expect(scan.record('a')).toMatchObject({ pid, want: 'down' });
+    },
+  );
+});
+
+describe.runIf(process.getuid?.() === 0).concurrent.each(ourScanners)('$name, started as root', (ours) => {
+  test.each([
+    ['of its own accord goes before its services', [], [-10, 0, 0]],
+    ['by nice -n 1 has, and gives, what it was given', ['/usr/bin/nice', '-n', '1'], [1, 1, 1]],
+  ] as const)('%s', async (_, through, expected) => {
     await using scan = scanDirectory(ours, {
-      env: { DAEMONTAP_STOP_TIMEOUT: '0.1' },
-      prepare: ({ make }) => make('a', ignoresTerm),
+      through,
+      prepare({ make }) {
+        make('a');
+        make('a/log', 'exec cat >/dev/null');
+      },
     });
-    const pid = await scan.up('a');
-    await until(() => existsSync(scan.path('a/ready')), { describe: 'it ignores TERM' });
-    await scan.svc('-d', 'a');
-    await scan.says('a', 'up (pid N) N seconds, want down');
-    await scan.scanPasses();
-    expect(scan.record('a')).toMatchObject({ pid, want: 'down' });
+    const pids = [scan.svscan.pid, await scan.up('a'), await scan.up('a/log')];
+    expect(pids.map(niceOf)).toEqual(expected);
+    process.kill(pids[1] ?? NaN, 'SIGKILL');
+    expect(niceOf(await scan.up('a', pids[1]))).toBe(expected[1]);
   });
 });
 

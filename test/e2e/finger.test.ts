@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
 import { run } from './support/run.ts';
-import { combinations, scanDirectory } from './support/supervised.ts';
+import { scanCombinations, scanDirectory } from './support/supervised.ts';
 import { until } from './support/until.ts';
 
 // Services are waited for most of the time, C's svscan for up to five seconds.
@@ -14,7 +14,7 @@ const TCPSERVER = '/usr/bin/tcpserver';
 const isPossible = existsSync(TCPSERVER) && process.getuid?.() === 0;
 if (!isPossible) console.log(`skipped: the finger server; it needs ${TCPSERVER} and root`);
 
-describe.runIf(isPossible).concurrent.each(combinations)('a finger server ($title)', (combination) => {
+describe.runIf(isPossible).concurrent.each(scanCombinations)('a finger server ($title)', (combination) => {
   test('made in the scan directory, put up, asked, and looked at', async () => {
     await using scan = scanDirectory(combination);
     const port = await freePort();

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { keepsLines, writesNumbers } from './support/runs.ts';
-import { combinations, linesOf, processState, scanDirectory } from './support/supervised.ts';
+import { linesOf, processState, scanCombinations, scanDirectory } from './support/supervised.ts';
 import type { ScanDirectory } from './support/supervised.ts';
 import { until } from './support/until.ts';
 
@@ -68,7 +68,7 @@ async function expectAllLines(scan: ScanDirectory, name: string): Promise<void> 
   await until(() => missing() === undefined, { describe: `all lines are in the log of ${name}`, state: missing });
 }
 
-describe.concurrent.each(combinations)('a logged service ($title)', (combination) => {
+describe.concurrent.each(scanCombinations)('a logged service ($title)', (combination) => {
   test('made invisible and renamed, or linked in: both sides run and are controlled apart', async () => {
     await using scan = scanDirectory(combination);
     mkdirSync(scan.path('.qmail'));

@@ -3,22 +3,19 @@ import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { daemontap } from './support/implementations.ts';
 import { cleanEnvironment, run } from './support/run.ts';
-import { linesOf, scanDirectory } from './support/supervised.ts';
-import type { ScanDirectory } from './support/supervised.ts';
+import { linesOf, ourScanners, scanDirectory } from './support/supervised.ts';
+import type { Driven, ScanDirectory } from './support/supervised.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
 
-/** An svscan with the service `finger`, which ends with 7 once there is a file `go`. */
-const fingerScan = (log: string): ScanDirectory =>
-  scanDirectory(
-    { server: daemontap, client: daemontap },
-    {
-      env: { DAEMONTAP_LOG: log },
-      prepare({ make }) {
-        make('finger', 'until test -e go; do sleep 0.02; done; rm go; exit 7');
-      },
+/** A scan directory with the service `finger`, which ends with 7 once there is a file `go`. */
+const scanWith = (driven: Driven, log: string): ScanDirectory =>
+  scanDirectory(driven, {
+    env: { DAEMONTAP_LOG: log },
+    prepare({ make }) {
+      make('finger', 'until test -e go; do sleep 0.02; done; rm go; exit 7');
     },
-  );
+  });
 /** One start, an end with 7, another start, and the end of all; returns what was said and both pids. */
 async function story(scan: ScanDirectory): Promise<{ readonly stderr: string; readonly pids: readonly number[] }> {
   const first = await scan.up('finger');
@@ -29,7 +26,9 @@ async function story(scan: ScanDirectory): Promise<{ readonly stderr: string; re
   return { stderr: scan.svscan.stderr(), pids: [first, second] };
 }
 
-describe.concurrent('svscan (daemontap)', () => {
+describe.concurrent.each(ourScanners)('svscan ($name)', (ours) => {
+  const fingerScan = (log: string): ScanDirectory => scanWith(ours, log);
+
   test('with DAEMONTAP_LOG=json says one JSON object a line, with service and pid at every start and end', async () => {
     await using scan = fingerScan('json');
     const { stderr, pids } = await story(scan);

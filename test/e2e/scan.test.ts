@@ -19,31 +19,28 @@ import { joinBytes, oddNames, shownBytes } from './support/odd-names.ts';
 import { run } from './support/run.ts';
 import { ignoresTerm, keepsLines } from './support/runs.ts';
 import { start } from './support/start.ts';
-import { combinations, linesOf, maskStatus, processState, scanDirectory } from './support/supervised.ts';
-import { serverEnvironment } from './support/supervised.ts';
-import type { ScanDirectory } from './support/supervised.ts';
+import { linesOf, maskStatus, ourScanners, processState, scanDirectory } from './support/supervised.ts';
+import { scanners, scannerOf, serverEnvironment, writeOutPreset } from './support/supervised.ts';
+import type { Driven, ScanDirectory } from './support/supervised.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
 
 // Services are waited for most of the time, C's svscan for up to five seconds.
 vi.setConfig({ maxConcurrency: 14 });
 
-/** One of each server; the clients are its own. */
-const servers = combinations
-  .filter(({ server, client }) => server === client)
-  .map((each) => ({ ...each, name: each.server.name }));
-const ours = servers.find(({ name }) => name === 'daemontap');
-if (ours === undefined) throw new Error('there is no svscan of ours');
-
 /** Well under the five seconds of the timed scan. */
 const AT_ONCE_MS = 3500;
 /** Each start is a line in `starts`; what it says goes to its log. */
 const speaks = 'echo x >>starts; echo first; exec sleep 1000';
 
-describe.concurrent.each(servers)('a scan directory ($name)', (given) => {
+/** Who speaks until something is supervised. */
+const programOf = ({ isUp = false }: Driven): string => (isUp ? 'daemontap' : 'svscan');
+
+describe.concurrent.each(scanners)('a scan directory ($name)', (given) => {
   const { server, client } = given;
-  const svscan = (...words: readonly string[]) => run([server.path('svscan'), ...words], { cwd: '/tmp' });
-  const refused = (text: string) => ({ code: 111, signal: undefined, stdout: '', stderr: `svscan: fatal: ${text}\n` });
+  const svscan = (...words: readonly string[]) => run([...scannerOf(given), ...words], { cwd: '/tmp' });
+  const stderrOf = (text: string): string => `${programOf(given)}: fatal: ${text}\n`;
+  const refused = (text: string) => ({ code: 111, signal: undefined, stdout: '', stderr: stderrOf(text) });
 
   test('that is not there, or called by an empty word, is refused', async () => {
     expect(await svscan('/tmp/no/such')).toEqual(refused('unable to chdir to /tmp/no/such: file does not exist'));
@@ -55,7 +52,8 @@ describe.concurrent.each(servers)('a scan directory ($name)', (given) => {
     await using here = temporaryDirectory();
     here.makeService('service/a');
     const env = serverEnvironment(server, here);
-    await using _ = start([server.path('svscan')], { cwd: here.join('service'), env });
+    if (given.isUp === true) writeOutPreset(here.join('service'));
+    await using _ = start(scannerOf(given), { cwd: here.join('service'), env });
     await until(() => existsSync(here.join('service/a/supervise/ok')), { describe: 'a is supervised' });
   });
 
@@ -173,7 +171,7 @@ describe.concurrent.each(servers)('a scan directory ($name)', (given) => {
     expect(scan.svscan.stderr()).toBe('');
   });
 
-  test.each(servers)(
+  test.each(scanners)(
     'a second svscan, of $name, is told that each service is taken and starts nothing',
     async (second) => {
       await using scan = scanDirectory(given, {
@@ -185,11 +183,11 @@ describe.concurrent.each(servers)('a scan directory ($name)', (given) => {
       const pids = [await scan.up('a'), await scan.up('a/log')];
       await until(() => linesOf(scan.path('a/log/lines')).length === 1, { describe: 'the log has its line' });
       const env = serverEnvironment(second.server, scan.here);
-      await using other = start([second.server.path('svscan'), scan.path()], {
+      await using other = start([...scannerOf(second), scan.path()], {
         cwd: scan.here.makeDirectory('none'),
         env,
       });
-      const log = second.name === 'daemontap' ? 'a/log' : 'log';
+      const log = second.server.name === 'daemontap' ? 'a/log' : 'log';
       const lines = ['a', log].map(
         (name) => `supervise: fatal: unable to acquire ${name}/supervise/lock: temporary failure`,
       );
@@ -207,13 +205,13 @@ describe.concurrent.each(servers)('a scan directory ($name)', (given) => {
   );
 });
 
-describe.concurrent('a scan directory (daemontap alone)', () => {
+describe.concurrent.each(ourScanners)('a scan directory ($name alone)', (ours) => {
   test('of the root of all directories is refused', async () => {
-    expect(await run([ours.server.path('svscan'), '/'])).toEqual({
+    expect(await run([...scannerOf(ours), '/'])).toEqual({
       code: 100,
       signal: undefined,
       stdout: '',
-      stderr: 'svscan: fatal: unable to scan /: it is the root directory and holds no services\n',
+      stderr: `${programOf(ours)}: fatal: unable to scan /: it is the root directory and holds no services\n`,
     });
     expect(existsSync('/bin/supervise/lock')).toBe(false);
   });
@@ -473,9 +471,9 @@ describe.concurrent('a scan directory (daemontap alone)', () => {
   });
 });
 
-describe.runIf(servers.length > 1).concurrent('a scan directory (daemontools alone)', () => {
-  const theirs = servers.find(({ name }) => name === 'daemontools');
+const theirs = scanners.find(({ name }) => name === 'daemontools');
 
+describe.runIf(theirs !== undefined).concurrent('a scan directory (daemontools alone)', () => {
   test('where daemontap needs no `supervise` on PATH, svscan says that there is none (T31)', async () => {
     if (theirs === undefined) return;
     await using scan = scanDirectory(theirs, {

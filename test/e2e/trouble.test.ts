@@ -8,24 +8,23 @@ import { endsAtOnce, logsSignals } from './support/runs.ts';
 import { start } from './support/start.ts';
 import {
   clientsIn,
-  combinations,
   linesOf,
+  ourScanners,
   readRecord,
+  scanCombinations,
   scanDirectory,
+  scanners,
+  scannerOf,
   serverEnvironment,
+  writeOutPreset,
 } from './support/supervised.ts';
-import type { Combination, ScanDirectory } from './support/supervised.ts';
+import type { Driven, ScanDirectory } from './support/supervised.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
 
 const NOBODY = 65_534;
 /** Whoever runs the tests may hand them descriptors of any number. */
 const CLOSE_STRAYS = 'for fd in /proc/$$/fd/*; do fd=${fd##*/}; [ $fd -gt 2 ] && eval "exec $fd>&-"; done';
-const servers = combinations
-  .filter(({ server, client }) => server === client)
-  .map((each) => ({ ...each, name: each.server.name }));
-const ours = servers.find(({ name }) => name === 'daemontap');
-if (ours === undefined) throw new Error('there is no svscan of ours');
 
 const saysOf = (scan: ScanDirectory, line: string, times = 1): Promise<boolean> =>
   until(() => scan.svscan.stderr().split(line).length > times, {
@@ -33,7 +32,21 @@ const saysOf = (scan: ScanDirectory, line: string, times = 1): Promise<boolean> 
     state: scan.svscan.stderr,
   });
 
-describe.concurrent.each(combinations)('a run that cannot be started ($title)', (combination) => {
+/** A scan directory of nobody; `setUp` runs in the shell that becomes its supervisor. */
+const scanOfNobody = (
+  driven: Driven,
+  setUp: string,
+  prepare: (scan: Pick<ScanDirectory, 'here' | 'path' | 'make'>) => void,
+): ScanDirectory =>
+  scanDirectory(driven, {
+    through: ['/bin/bash', '-c', `${CLOSE_STRAYS}; ${setUp}; exec "$@"`, 'bash', ...asNobody([])],
+    prepare(scan) {
+      prepare(scan);
+      execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, scan.here.path]);
+    },
+  });
+
+describe.concurrent.each(scanCombinations)('a run that cannot be started ($title)', (combination) => {
   test('is tried each second with a message, whatever is wrong, and starts as soon as it is right', async () => {
     const good = '#!/bin/sh\nexec sleep 1000\n';
     const troubles: Readonly<Record<string, readonly [reason: string, breakIt: (run: string) => void]>> = {
@@ -86,7 +99,7 @@ describe.concurrent.each(combinations)('a run that cannot be started ($title)', 
   });
 });
 
-describe.concurrent('trouble (daemontap)', () => {
+describe.concurrent.each(ourScanners)('trouble ($name)', (ours) => {
   test('a control that is no FIFO is refused with a reason, others are supervised, and it is when it is right', async () => {
     await using scan = scanDirectory(ours, {
       prepare({ make, path }) {
@@ -161,7 +174,8 @@ describe.concurrent('trouble (daemontap)', () => {
     if (!mounted.isMounted) return;
     here.makeService('service/a', logsSignals());
     here.makeService('service/b', logsSignals());
-    await using svscan = start([ours.server.path('svscan'), here.join('service')], {
+    if (ours.isUp === true) writeOutPreset(here.join('service'));
+    await using svscan = start([...scannerOf(ours), here.join('service')], {
       cwd: here.path,
       env: serverEnvironment(ours.server, here),
     });
@@ -185,23 +199,9 @@ describe.concurrent('trouble (daemontap)', () => {
   });
 });
 
-describe.runIf(canBeNobody).concurrent('trouble of an ordinary account (daemontap)', () => {
-  /** A scan directory of nobody; `setUp` runs in the shell that becomes svscan. */
-  const scanOfNobody = (
-    setUp: string,
-    prepare: (scan: Pick<ScanDirectory, 'here' | 'path' | 'make'>) => void,
-    given: Pick<Combination, 'server' | 'client'> = ours,
-  ) =>
-    scanDirectory(given, {
-      through: ['/bin/bash', '-c', `${CLOSE_STRAYS}; ${setUp}; exec "$@"`, 'bash', ...asNobody([])],
-      prepare(scan) {
-        prepare(scan);
-        execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, scan.here.path]);
-      },
-    });
-
+describe.runIf(canBeNobody).concurrent.each(ourScanners)('trouble of an ordinary account ($name)', (ours) => {
   test('a service directory that may not be entered is complained of, others run, and it does when it may be', async () => {
-    await using scan = scanOfNobody(':', ({ make, path }) => {
+    await using scan = scanOfNobody(ours, ':', ({ make, path }) => {
       make('closed');
       make('open');
       chmodSync(path('closed'), 0);
@@ -217,18 +217,8 @@ describe.runIf(canBeNobody).concurrent('trouble of an ordinary account (daemonta
     await scan.down('closed');
   });
 
-  test.each(servers)('a descriptor above the limit is handed on all the same ($name)', async (given) => {
-    const prepare = ({ make }: Pick<ScanDirectory, 'make'>): void =>
-      void make('a', 'ls -l /proc/$$/fd >fds; exec sleep 1000');
-    await using scan = scanOfNobody('exec 200</dev/null; ulimit -n 100', prepare, given);
-    await until(() => linesOf(scan.path('a/fds')).some((line) => line.endsWith(' 200 -> /dev/null')), {
-      describe: 'the service has it',
-      state: () => [linesOf(scan.path('a/fds')), scan.svscan.stderr().slice(0, 500)],
-    });
-  });
-
   test('a supervise/ that may not be written any more: control goes on without the status', async () => {
-    await using scan = scanOfNobody(':', ({ make }) => make('a', logsSignals()));
+    await using scan = scanOfNobody(ours, ':', ({ make }) => make('a', logsSignals()));
     await until(() => linesOf(scan.path('a/events')).length > 0, { describe: 'a runs' });
     chmodSync(scan.path('a/supervise'), 0o500);
     await scan.svc('-t', 'a');
@@ -279,7 +269,7 @@ describe.runIf(canBeNobody).concurrent('trouble of an ordinary account (daemonta
 
   test('no room for descriptors: what does not fit is reported, the rest works, and more starts when there is room', async () => {
     const names = Array.from({ length: 40 }, (_, index) => `s${String(index).padStart(2, '0')}`);
-    await using scan = scanOfNobody('ulimit -n 120', ({ make }) => names.forEach((name) => make(name)));
+    await using scan = scanOfNobody(ours, 'ulimit -n 120', ({ make }) => names.forEach((name) => make(name)));
     const running = (): readonly string[] => names.filter((name) => (scan.record(name)?.pid ?? 0) > 0);
     const isReported = (): boolean => scan.svscan.stderr().includes('too few descriptors are left\n');
     await until(() => isReported() && running().length > 5, {
@@ -304,6 +294,17 @@ describe.runIf(canBeNobody).concurrent('trouble of an ordinary account (daemonta
     await until(() => rest.filter((name) => running().includes(name)).length >= Math.min(first.length, rest.length), {
       describe: 'others have taken their places',
       state: () => [first.length, running().length, scan.svscan.stderr().slice(-1500)],
+    });
+  });
+});
+
+describe.runIf(canBeNobody).concurrent.each(scanners)('a descriptor above the limit ($name)', (given) => {
+  test('is handed on all the same', async () => {
+    const command = 'ls -l /proc/$$/fd >fds; exec sleep 1000';
+    await using scan = scanOfNobody(given, 'exec 200</dev/null; ulimit -n 100', ({ make }) => make('a', command));
+    await until(() => linesOf(scan.path('a/fds')).some((line) => line.endsWith(' 200 -> /dev/null')), {
+      describe: 'the service has it',
+      state: () => [linesOf(scan.path('a/fds')), scan.svscan.stderr().slice(0, 500)],
     });
   });
 });

@@ -3,8 +3,11 @@ import { errorText } from './error-text.ts';
 
 /** What a line says. */
 export interface ReportLine {
+  /** Who says it: `svscan`. */
   readonly program: string;
+  /** How grave it is, in daemontools' words: `fatal`, `warning`. */
   readonly level: string;
+  /** What there is to say, without the reason. */
   readonly message: string;
   /** Shown behind the message; `undefined` when there is nothing to add. */
   readonly cause?: unknown;

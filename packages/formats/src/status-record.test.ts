@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { encodeStatus, parseStatus } from './status-record.ts';
-import type { Status } from './status-record.ts';
+import { expect, expectTypeOf, test } from 'vitest';
+import { encodeStatus, formatTai64n, parseStatus } from './index.ts';
+import type { Command, commandLetters, Status } from './index.ts';
 
 const anyStatus: fc.Arbitrary<Status> = fc
   .record({
@@ -60,4 +60,19 @@ test('a record left by hand is shown as it stands', () => {
 
 test('a wish that is neither up nor down is "once"', () => {
   expect(parseStatus(Buffer.concat([Buffer.alloc(17), Buffer.from('x')]))?.want).toBe('once');
+});
+
+test('the types of a status: no pid is `undefined`, and moments are nanoseconds as a bigint', () => {
+  expectTypeOf(encodeStatus).toEqualTypeOf<(status: Status) => Buffer>();
+  expectTypeOf<Status['pid']>().toEqualTypeOf<number | undefined>();
+  expectTypeOf<Command>().toEqualTypeOf<(typeof commandLetters)[number]>();
+  const wrong = (): unknown => [
+    // @ts-expect-error: it is no number
+    encodeStatus({ sinceNs: 1, pid: 7, paused: false, want: 'up' }),
+    // @ts-expect-error: nobody can want this
+    encodeStatus({ sinceNs: 1n, pid: 7, paused: false, want: 'restart' }),
+    // @ts-expect-error: a moment is a bigint here, too
+    formatTai64n(1),
+  ];
+  expect(wrong).toBeTypeOf('function');
 });

@@ -12,6 +12,7 @@ export interface Status {
   readonly pid: number | undefined;
   /** Written only while `./run` runs. */
   readonly paused: boolean;
+  /** What was asked for, whatever is. */
   readonly want: 'up' | 'down' | 'once';
 }
 

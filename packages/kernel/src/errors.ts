@@ -14,7 +14,8 @@ export type KernelErrorCode =
   | 'PLUGIN_API'
   | 'PLUGIN_MISSING'
   | 'PLUGIN_OPTIONS'
-  | 'PLUGIN_REFUSED';
+  | 'PLUGIN_REFUSED'
+  | 'RECORD_FAILED';
 
 /** Knows a KernelError of another copy of this package, as a plugin's own dependencies may have one. */
 const BRAND = Symbol.for('@daemontap/kernel:KernelError');
@@ -25,6 +26,7 @@ export class KernelError extends Error {
     this.prototype.name = 'KernelError';
     Object.defineProperty(this.prototype, BRAND, { value: true });
   }
+  /** True for an error of any copy of this package. */
   static override [Symbol.hasInstance](value: unknown): value is KernelError {
     return typeof value === 'object' && value !== null && BRAND in value;
   }

@@ -15,6 +15,7 @@ import { ServiceSink } from './supervise/sink.ts';
 export interface KernelOptions {
   /** The scan directory, or the service directory. */
   readonly path: Buffer;
+  /** In the order in which they are applied, asked and told. */
   readonly plugins: readonly Plugin[];
   readonly ports: Ports;
   /** What every start is made of before plugins change it: the caller's environment, descriptors, limits, signals. */

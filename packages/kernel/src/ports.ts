@@ -67,7 +67,7 @@ export interface Processes {
    * Starts a process in a directory and returns its pid. The call has either started it or thrown.
    * @throws the system's error, with its code
    */
-  spawn(request: SpawnPlan & { readonly directoryFd: number }, onEnd: (end: ProcessEnd) => void): number;
+  spawn(request: SpawnPlan & { readonly directoryFd: number }, onEnd: (end: ProcessEnd | undefined) => void): number;
   /**
    * Takes over a process that is no child of this one; its end is told as that of others, never within this call.
    * `undefined` as the end: how it ended cannot be known.
@@ -87,6 +87,7 @@ export interface Readiness {
 
 /** A directory that is held open, so that renaming it changes nothing. */
 export interface HeldDirectory extends Closeable {
+  /** For calls relative to it; it stays the holder's. */
   readonly fd: number;
   /** A path that leads here for as long as it is held, whatever the directory is called meanwhile. */
   readonly path: string;
@@ -96,7 +97,9 @@ export interface HeldDirectory extends Closeable {
 
 /** One name in a scan directory. Names that begin with a dot are left out. */
 export interface ScanEntry {
+  /** As it lies there: any bytes but `/` and 0. */
   readonly name: Buffer;
+  /** What it is, symlinks followed. `changedAtNs` is wall clock; `failed`: that could not be told. */
   readonly found:
     | { readonly type: 'directory'; readonly identity: string; readonly changedAtNs: bigint }
     | { readonly type: 'other' }
@@ -105,7 +108,7 @@ export interface ScanEntry {
 
 /** Directories and the few files in them that the kernel itself knows. */
 export interface Files {
-  /** @throws when there is no such directory, or it may not be entered */
+  /** Holds a directory. @throws when there is no such directory, or it may not be entered */
   hold(path: string | Buffer): HeldDirectory;
   /** Opens a directory inside a held one. @throws as {@link Files.hold} */
   holdInside(directory: HeldDirectory, name: string | Buffer): HeldDirectory;

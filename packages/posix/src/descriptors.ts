@@ -9,7 +9,7 @@ const F_DUPFD_CLOEXEC = 1030;
 const FD_CLOEXEC = 1;
 const O_CLOEXEC = 0o2000000;
 
-/** Says whether a descriptor stays open in the program that this process becomes. */
+/** Says whether a descriptor stays open in the program that this process becomes. @throws `EBADF` */
 export function keepAtExec(fd: number, keep: boolean): void {
   check(cFcntl(fd, F_SETFD, keep ? 0 : FD_CLOEXEC), 'fcntl');
 }
@@ -17,6 +17,7 @@ export function keepAtExec(fd: number, keep: boolean): void {
 /**
  * Gives descriptors the numbers under which the next program is to find them: [its number, ours]. Whatever had such a
  * number in this process is closed, Node's own files too, so nothing but exec or exit may follow.
+ * @throws `EBADF`, `EMFILE`
  */
 export function placeDescriptors(pairs: readonly (readonly [target: number, source: number])[]): void {
   const free = Math.max(0, ...pairs.map(([target]) => target)) + 1;

@@ -5,12 +5,12 @@ import { terminated } from './strings.ts';
 const cChdir = declare('int chdir(void *path)');
 const cFchdir = declare('int fchdir(int fd)');
 
-/** @throws what chdir(2) reports */
+/** Makes a directory the working directory. @throws what chdir(2) reports */
 export function enterDirectory(path: Buffer): void {
   check(cChdir(terminated(path)), 'chdir', path.toString());
 }
 
-/** @throws what fchdir(2) reports */
+/** Makes an open directory the working directory. @throws what fchdir(2) reports */
 export function enterOpenDirectory(fd: number): void {
   check(cFchdir(fd), 'fchdir');
 }

@@ -23,7 +23,9 @@ export type Resource = keyof typeof RESOURCES;
 
 /** A soft and a hard limit; `2n ** 64n - 1n` is none. */
 export interface Limit {
+  /** What is enforced. */
   readonly soft: bigint;
+  /** How far the soft one may be raised; only root raises it itself. */
   readonly hard: bigint;
 }
 

@@ -10,8 +10,11 @@ export interface LocalTime {
   readonly year: number;
   /** 1 to 12. */
   readonly month: number;
+  /** 1 to 31. */
   readonly day: number;
+  /** 0 to 23. */
   readonly hour: number;
+  /** 0 to 59. */
   readonly minute: number;
   /** 60 in a leap second. */
   readonly second: number;

@@ -19,7 +19,7 @@ export type ProcessEnd = { readonly exitCode: number } | { readonly signal: numb
 
 /** Child processes, from start to end. */
 export interface Processes {
-  /** @throws the errno of the failed start */
+  /** Starts one and returns its pid; `onEnd` is called once it has been reaped. @throws the errno of the failed start */
   spawn(request: SpawnRequest, onEnd: (end: ProcessEnd) => void): number;
   /** Sends a signal to one of the children; to one that has ended it does nothing. */
   signal(pid: number, signal: NodeJS.Signals): void;

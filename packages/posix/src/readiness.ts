@@ -31,7 +31,7 @@ export interface Readiness {
   close(): void;
 }
 
-/** Opens an epoll and waits on it until it is closed. */
+/** Opens an epoll and waits on it until it is closed. @throws `EMFILE`, `ENFILE` */
 export function openReadiness(onError: (error: unknown) => void): Readiness {
   const epoll = check(cEpollCreate(CLOEXEC), 'epoll_create1');
   const wake = check(cEventfd(0, CLOEXEC | NONBLOCK), 'eventfd');

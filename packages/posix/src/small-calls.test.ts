@@ -3,10 +3,11 @@ import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
 import { systemError } from './errno.ts';
 import { ensureFifo, mkfifo } from './fifo.ts';
 import { readLimit, writeLimit } from './limits.ts';
+import type { Limit, Resource } from './limits.ts';
 import { tryLock } from './lock.ts';
 import { signalBit, signalSet, signalsIn } from './signals.ts';
 
@@ -107,4 +108,21 @@ describe('sets of signals', () => {
     expect(Buffer.from(signalSet(signalBit(1) | signalBit(9))).toString('hex')).toMatch(/^01010{252}$/);
     expect(Buffer.from(signalSet(~0n)).toString('hex')).toMatch(/^f{16}0{240}$/);
   });
+});
+
+test('the types of limits and signals: resources have names, sets of signals are a bigint', () => {
+  expectTypeOf(readLimit).parameters.toEqualTypeOf<[resource: Resource]>();
+  expectTypeOf(readLimit).returns.toEqualTypeOf<Limit>();
+  expectTypeOf(signalsIn).toEqualTypeOf<(bits: bigint) => readonly number[]>();
+  const wrong = (): unknown => [
+    // @ts-expect-error: RLIMIT_NOFILE, in lower case
+    readLimit('NOFILE'),
+    // @ts-expect-error: a limit has two halves
+    writeLimit('nofile', { soft: 100n }),
+    // @ts-expect-error: limits are a bigint
+    writeLimit('nofile', { soft: 100, hard: 100 }),
+    // @ts-expect-error: a signal has a number here
+    signalBit('SIGTERM'),
+  ];
+  expect(wrong).toBeTypeOf('function');
 });

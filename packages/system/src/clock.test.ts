@@ -1,5 +1,8 @@
-import { expect, test, vi } from 'vitest';
+import type { KernelOptions } from '@daemontap/kernel';
+import { expect, expectTypeOf, test, vi } from 'vitest';
 import { nodeClock } from './clock.ts';
+import { runningSystem } from './running-system.ts';
+import type { RunningSystem } from './running-system.ts';
 
 const clock = nodeClock();
 const MS = 1_000_000n;
@@ -52,4 +55,12 @@ test('a wall clock that is set while the kernel runs is followed', () => {
   } finally {
     vi.useRealTimers();
   }
+});
+
+test('the types: the system is what a kernel needs of it, and its end', () => {
+  expectTypeOf(runningSystem).parameters.toEqualTypeOf<[onError: (error: unknown) => void]>();
+  expectTypeOf<RunningSystem>().toExtend<Pick<KernelOptions, 'ports' | 'basePlan'>>();
+  // @ts-expect-error: who looks after errors must be said
+  const wrong = (): unknown => runningSystem();
+  expect(wrong).toBeTypeOf('function');
 });

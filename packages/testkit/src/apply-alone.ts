@@ -9,6 +9,7 @@ export type HookArguments<K extends keyof PluginHooks> = Parameters<Parameters<P
 /** What a plugin said through its logger. */
 export interface Said extends ReportAbout {
   readonly level: ReportLevel;
+  /** Without its reason: that is the `cause`. */
   readonly message: string;
 }
 

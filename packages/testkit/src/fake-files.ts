@@ -67,13 +67,13 @@ export class FakeFiles implements Files {
     return this.#closed;
   }
 
-  /** Makes a directory, and those above it. One that is there stays as it is. */
+  /** Makes a directory, and those above it. One that is there stays as it is. @throws `ENOTDIR` */
   makeDirectory(path: string): void {
     let node = this.#root;
     for (const name of partsOf(path)) node = this.#child(node, name) ?? this.#add(node, name, 'directory');
   }
 
-  /** Makes an empty file in a directory that is there, or stamps one anew. */
+  /** Makes an empty file in a directory that is there, or stamps one anew. @throws `ENOENT`, `ENOTDIR` */
   writeFile(path: string): void {
     const { parent, name } = this.#place(path);
     const found = this.#child(parent, name);
@@ -81,7 +81,7 @@ export class FakeFiles implements Files {
     else found.changedAtNs = this.#clock.wallNs();
   }
 
-  /** Makes a service directory with a `run`. */
+  /** Makes a service directory with a `run`. @throws `ENOTDIR` */
   makeService(path: string, { log = false, down = false }: FakeService = {}): void {
     this.makeDirectory(path);
     this.writeFile(`${path}/run`);
@@ -89,14 +89,14 @@ export class FakeFiles implements Files {
     if (log) this.makeService(`${path}/log`);
   }
 
-  /** Gives a directory a second name, as a symlink does. */
+  /** Gives a directory a second name, as a symlink does. @throws `ENOENT`, `ENOTDIR` */
   link(path: string, newPath: string): void {
     const { parent, name } = this.#place(newPath);
     directory(parent).set(name, this.#at(path));
     this.#touch(parent);
   }
 
-  /** Gives something another name; it stays the same directory. */
+  /** Gives something another name; it stays the same directory. @throws `ENOENT`, `ENOTDIR` */
   rename(path: string, newPath: string): void {
     const node = this.#at(path);
     const from = this.#place(path);
@@ -106,7 +106,7 @@ export class FakeFiles implements Files {
     for (const each of [from.parent, to.parent, node]) this.#touch(each);
   }
 
-  /** Removes a file, or a directory with all that is in it. What is held open stays held. */
+  /** Removes a file, or a directory with all that is in it. What is held open stays held. @throws `ENOENT` */
   remove(path: string): void {
     const { parent, name } = this.#place(path);
     markRemoved(this.#at(path));
@@ -114,17 +114,17 @@ export class FakeFiles implements Files {
     this.#touch(parent);
   }
 
-  /** Sets or clears a directory's sticky bit. */
+  /** Sets or clears a directory's sticky bit. @throws `ENOENT` */
   setSticky(path: string, sticky: boolean): void {
     this.#at(path).sticky = sticky;
   }
 
-  /** Lets every look at a path fail with this error; `undefined`: no longer. */
+  /** Lets every look at a path fail with this error; `undefined`: no longer. @throws `ENOENT` */
   failLooksAt(path: string, code: SystemErrorCode | undefined): void {
     this.#at(path).failure = code;
   }
 
-  /** Takes a service directory's lock as another supervisor would. */
+  /** Takes a service directory's lock as another supervisor would. @throws Error when it is locked, `ENOENT` */
   lockByOther(path: string): Closeable {
     const node = this.#at(path);
     if (node.locked) throw new Error(`unable to lock ${path}: it is locked`);

@@ -7,6 +7,7 @@ import type { SystemErrorCode } from './system-error.ts';
 export interface FakeProcess {
   /** Unique; greater than those of all processes started before. */
   readonly pid: number;
+  /** The plan it was started with, and a descriptor of the directory it was started in. */
   readonly request: SpawnPlan & { readonly directoryFd: number };
   /** What was sent to it, in order. */
   readonly signals: readonly ServiceSignal[];

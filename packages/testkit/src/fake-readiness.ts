@@ -17,7 +17,7 @@ export class FakeReadiness implements Readiness {
     return [...this.#callbacks.keys()].toSorted((a, b) => a - b);
   }
 
-  /** @throws Error when the descriptor is watched already, as epoll(7) */
+  /** As {@link Readiness}. @throws Error when the descriptor is watched already, as epoll(7) */
   watchReadable(fd: number, callback: () => void): Closeable {
     if (this.#callbacks.has(fd)) throw new Error(`unable to watch ${fd}: it is watched already`);
     this.#callbacks.set(fd, callback);

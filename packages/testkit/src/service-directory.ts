@@ -17,6 +17,7 @@ export interface ServiceDirectoryOptions {
 
 /** A service directory that is gone after the test. */
 export interface TemporaryService extends AsyncDisposable {
+  /** The service directory itself. */
   readonly path: string;
   /** The directory that holds it and nothing else: it serves as a scan directory. */
   readonly scanPath: string;

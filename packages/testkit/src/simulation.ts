@@ -46,10 +46,15 @@ export interface ServiceSimulationOptions extends Omit<SimulationOptions, 'servi
 
 /** What is still open. Zero everywhere once a kernel is done. */
 export interface Leftovers {
+  /** Calls of `wakeAt` that have neither come due nor been closed. */
   readonly timers: number;
+  /** Directories that are held. */
   readonly heldDirectories: number;
+  /** Service directories that are claimed. */
   readonly locks: number;
+  /** Processes that run. */
   readonly processes: number;
+  /** Descriptors that are watched. */
   readonly watches: number;
 }
 
@@ -74,6 +79,7 @@ export interface Simulation extends World {
   processIn(path: string): FakeProcess | undefined;
   /** Ends the running process in a directory. @throws Error when there is none */
   endIn(path: string, end?: FakeProcess['end']): void;
+  /** What is open now. */
   leftovers(): Leftovers;
   /** Whether `kernel.done` has resolved. */
   isDone(): boolean;

@@ -10,5 +10,5 @@ export function systemError(code: keyof typeof constants.errno, syscall: string)
   return error;
 }
 
-/** The codes of {@link systemError}: `ENOENT`, `EAGAIN` … */
+/** A code of {@link systemError}: `ENOENT`, `EAGAIN` and so on. */
 export type SystemErrorCode = keyof typeof constants.errno;

@@ -10,10 +10,10 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import type { Closeable, Command, ServiceDirectory } from '@daemontap/kernel';
+import type { Closeable, Command, PluginFactory, ServiceDirectory } from '@daemontap/kernel';
 import { applyAlone, controlTransportContract, serviceDirectory } from '@daemontap/testkit';
 import type { AppliedPlugin, TemporaryService } from '@daemontap/testkit';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, expectTypeOf, test } from 'vitest';
 import { controlFifo } from './index.ts';
 
 let service: TemporaryService;
@@ -139,4 +139,10 @@ test('a file in the place of ok is refused, too', () => {
   expect(open).toThrow(
     expect.objectContaining({ code: 'CONTROL_FAILED', message: 'unable to read finger/supervise/ok' }),
   );
+});
+
+test('its factory takes no options', () => {
+  expectTypeOf(controlFifo).toEqualTypeOf<PluginFactory>();
+  // @ts-expect-error: there are none
+  expect(() => controlFifo({ loud: true })).toThrow('it takes none, and was given loud');
 });

@@ -7,14 +7,17 @@ const { O_CREAT, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 export interface ProcessorPlan {
   /** The log directory, as the script names it. */
   readonly path: Buffer;
+  /** What `sh -c` is given. */
   readonly command: Buffer;
+  /** The log directory, open. */
   readonly directoryFd: number;
 }
 
 /** Open files of a processor. */
 export interface ProcessorFiles {
-  /** [the processor's descriptor, ours]: 0 `previous`, 1 `processed`, 4 `state`, 5 `newstate`. */
+  /** What the processor has open, as [its descriptor, ours]: 0 `previous`, 1 `processed`, 4 `state`, 5 `newstate`. */
   readonly descriptors: readonly (readonly [target: number, source: number])[];
+  /** Closes all of them. To be called once. */
   close(): void;
 }
 

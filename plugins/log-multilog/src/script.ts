@@ -2,6 +2,7 @@
 
 /** A log directory, as the script asks for it. */
 export interface DirectoryPlan {
+  /** The word itself: it begins with a dot or a slash. */
   readonly path: Buffer;
   /** No file gets larger, in bytes. */
   readonly size: number;
@@ -23,9 +24,12 @@ export type Action =
 
 /** All that the arguments say. */
 export interface Script {
+  /** Whether every line gets a TAI64N label. */
   readonly stamps: boolean;
   readonly actions: readonly Action[];
+  /** The log directories; an action names one by its index. */
   readonly directories: readonly DirectoryPlan[];
+  /** Paths of the status files; an action names one by its index. */
   readonly statusFiles: readonly Buffer[];
 }
 

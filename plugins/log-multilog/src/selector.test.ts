@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, expectTypeOf, test } from 'vitest';
 import { parseScript } from './script.ts';
+import type { Action, Script } from './script.ts';
 import { compileScript } from './selector.ts';
 import type { Decide } from './selector.ts';
 
@@ -82,4 +83,12 @@ describe('a script', () => {
       }),
     );
   });
+});
+
+test('the types of a script say what belongs to each action', () => {
+  expectTypeOf(parseScript).toEqualTypeOf<(words: readonly Buffer[]) => Script>();
+  expectTypeOf<Extract<Action, { does: 'log' | 'keep' }>['index']>().toEqualTypeOf<number>();
+  expectTypeOf<Extract<Action, { pattern: Buffer }>['does']>().toEqualTypeOf<'select' | 'deselect'>();
+  // @ts-expect-error: the words of a script are bytes
+  expect(() => parseScript(['t'])).toThrow(TypeError);
 });

@@ -1,6 +1,8 @@
 /** The plugin writes to standard error, so each test gives it one of its own: that of a Node that runs the source. */
 import { spawnSync } from 'node:child_process';
-import { expect, test } from 'vitest';
+import type { PluginFactory } from '@daemontap/kernel';
+import { expect, expectTypeOf, test } from 'vitest';
+import { logPino } from './index.ts';
 import type { LogPinoOptions } from './index.ts';
 
 /** What appears on standard error after these calls of `tell(hook, …args)`. */
@@ -63,4 +65,10 @@ test('in the readable form, it is a line for people, without colours', () => {
 
 test('colours come when they are asked for', () => {
   expect(shown({ format: 'pretty', colours: true }, history).join('')).toContain('\u001b[');
+});
+
+test('the types of its options are the words of forms and levels', () => {
+  expectTypeOf(logPino).toEqualTypeOf<PluginFactory<LogPinoOptions>>();
+  // @ts-expect-error: no form is called so
+  expect(() => logPino({ format: 'plain' })).toThrow('unable to use the options of plugin log-pino: format: ');
 });

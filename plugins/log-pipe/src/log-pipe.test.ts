@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LogSink, ServiceDirectory } from '@daemontap/kernel';
+import type { LogSink, PluginFactory, ServiceDirectory } from '@daemontap/kernel';
 import { applyAlone, logSinkContract } from '@daemontap/testkit';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, expectTypeOf, test } from 'vitest';
 import { logPipe } from './index.ts';
 
 let stateDir: string;
@@ -102,4 +102,10 @@ test.each([
   expect(() => open()).toThrow(
     expect.objectContaining({ code: 'PIPE_FAILED', message: 'unable to create pipe for finger' }),
   );
+});
+
+test('its factory takes no options', () => {
+  expectTypeOf(logPipe).toEqualTypeOf<PluginFactory>();
+  // @ts-expect-error: there are none
+  expect(() => logPipe({ loud: true })).toThrow('it takes none, and was given loud');
 });

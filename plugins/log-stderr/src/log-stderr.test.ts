@@ -1,8 +1,8 @@
 /** The plugin writes to standard error, so each test gives it one of its own: that of a Node that runs the source. */
 import { spawnSync } from 'node:child_process';
-import type { Report } from '@daemontap/kernel';
+import type { PluginFactory, Report } from '@daemontap/kernel';
 import { applyAlone } from '@daemontap/testkit';
-import { expect, test } from 'vitest';
+import { expect, expectTypeOf, test } from 'vitest';
 import { logStderr } from './index.ts';
 import type { LogStderrOptions } from './index.ts';
 
@@ -68,4 +68,10 @@ test('more is shown on request', () => {
   expect(() => logStderr({ level: 'loud' as 'info' })).toThrow(
     /unable to use the options of plugin log-stderr: level: /,
   );
+});
+
+test('the types of its options are the words of levels', () => {
+  expectTypeOf(logStderr).toEqualTypeOf<PluginFactory<LogStderrOptions>>();
+  // @ts-expect-error: no level is called so
+  expect(() => logStderr({ level: 'loud' })).toThrow('unable to use the options of plugin log-stderr: level: ');
 });

@@ -1,2 +1,3 @@
-export { RECORD_SIZE, runRecord } from './run-record.ts';
-export type { RecordFileHeader, RunRecord } from './run-record.ts';
+export { RECORD_SIZE } from './record.ts';
+export type { Intent, RecordedEnd, RecordFileHeader, RunRecord } from './record.ts';
+export { runRecord } from './run-record.ts';

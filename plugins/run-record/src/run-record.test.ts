@@ -13,12 +13,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ServiceDirectory, ServiceStatus } from '@daemontap/kernel';
+import type { PluginFactory, ServiceDirectory, ServiceStatus } from '@daemontap/kernel';
 import { tryLock } from '@daemontap/posix';
 import { applyAlone } from '@daemontap/testkit';
 import type { AppliedPlugin } from '@daemontap/testkit';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, expectTypeOf, test } from 'vitest';
 import { RECORD_SIZE, runRecord } from './index.ts';
 import type { RecordFileHeader, RunRecord } from './index.ts';
 
@@ -225,4 +225,11 @@ test('a disk that is full at the beginning: records are kept once there is room,
 test('the file is for its owner alone', () => {
   tell(service('finger', '1-2'));
   expect(statSync(path()).mode & 0o777).toBe(0o600);
+});
+
+test('its factory takes no options, and a record has the words of the hooks', () => {
+  expectTypeOf(runRecord).toEqualTypeOf<PluginFactory>();
+  expectTypeOf<RunRecord['want']>().toEqualTypeOf<ServiceStatus['want']>();
+  // @ts-expect-error: there are none
+  expect(() => runRecord({ loud: true })).toThrow('it takes none, and was given loud');
 });

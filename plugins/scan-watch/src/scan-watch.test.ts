@@ -2,10 +2,10 @@ import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Closeable } from '@daemontap/kernel';
+import type { Closeable, PluginFactory } from '@daemontap/kernel';
 import { applyAlone } from '@daemontap/testkit';
 import type { AppliedPlugin } from '@daemontap/testkit';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, expectTypeOf, test } from 'vitest';
 import { scanWatch } from './index.ts';
 
 let dir: string;
@@ -95,4 +95,10 @@ test('closed, it asks for nothing any more, and closing it again is harmless', a
   mkdirSync(join(dir, 'late'));
   await sleep(200);
   expect(requests).toBe(before);
+});
+
+test('its factory takes no options', () => {
+  expectTypeOf(scanWatch).toEqualTypeOf<PluginFactory>();
+  // @ts-expect-error: there are none
+  expect(() => scanWatch({ loud: true })).toThrow('it takes none, and was given loud');
 });

@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { parseStatus } from '@daemontap/formats';
-import type { Plugin } from '@daemontap/kernel';
+import type { Plugin, PluginFactory } from '@daemontap/kernel';
 import { serviceDirectory, simulateService } from '@daemontap/testkit';
 import type { Simulation, TemporaryService } from '@daemontap/testkit';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, expectTypeOf, test } from 'vitest';
 import { statusFile } from './status-file.ts';
 
 let service: TemporaryService;
@@ -88,4 +88,10 @@ test('a symlink in the place of status.new leads nowhere', async () => {
   const simulation = await supervised(true);
   expect(messages(simulation)).toEqual(['unable to open /service/finger/supervise/status.new']);
   expect(readFileSync(service.join('precious'), 'utf8')).toBe('precious');
+});
+
+test('its factory takes no options', () => {
+  expectTypeOf(statusFile).toEqualTypeOf<PluginFactory>();
+  // @ts-expect-error: there are none
+  expect(() => statusFile({ loud: true })).toThrow('it takes none, and was given loud');
 });

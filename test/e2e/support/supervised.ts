@@ -16,7 +16,12 @@ export interface Combination {
   readonly server: Implementation;
   readonly client: Implementation;
   readonly title: string;
+  /** True: `daemontap up` is in the place of svscan, with the preset written out in the scan directory. */
+  readonly isUp?: boolean;
 }
+
+/** Who is driven by whom, where titles do not matter. */
+export type Driven = Omit<Combination, 'title'>;
 
 /** Each server with each set of clients. */
 export const combinations: readonly Combination[] = supervisors
@@ -24,6 +29,22 @@ export const combinations: readonly Combination[] = supervisors
   .flatMap((server) =>
     implementations.map((client) => ({ server, client, title: `svscan: ${server.name}, clients: ${client.name}` })),
   );
+
+/** As {@link combinations}, and `daemontap up` with each set of clients. */
+export const scanCombinations: readonly Combination[] = [
+  ...combinations,
+  ...combinations
+    .filter(({ server }) => server.name === 'daemontap')
+    .map((each) => ({ ...each, isUp: true, title: `daemontap up, clients: ${each.client.name}` })),
+];
+
+/** One for each that looks after a scan directory, by its name; the clients are its own. */
+export const scanners: readonly (Combination & { readonly name: string })[] = scanCombinations
+  .filter(({ server, client }) => server === client)
+  .map((each) => ({ ...each, name: each.isUp === true ? 'daemontap up' : each.server.name }));
+
+/** Those of {@link scanners} that are ours. */
+export const ourScanners: typeof scanners = scanners.filter(({ server }) => server.name === 'daemontap');
 
 /** The status record of a service, read as its 18 bytes. */
 export interface StatusRecord {
@@ -97,17 +118,26 @@ export function serverEnvironment(
   };
 }
 
-/** Starts svscan on a new scan directory. */
-export function scanDirectory(
-  { server, client }: Pick<Combination, 'server' | 'client'>,
-  options: ScanOptions = {},
-): ScanDirectory {
+/** The words in front of the scan directory's path. */
+export function scannerOf({ server, isUp = false }: Pick<Combination, 'server' | 'isUp'>): readonly string[] {
+  return isUp ? [join(server.programDir, 'daemontap'), 'up'] : [server.path('svscan')];
+}
+
+/** Makes a directory a scan directory of `daemontap up`, with all that svscan does by itself written out. */
+export function writeOutPreset(scanDir: string): void {
+  writeFileSync(join(scanDir, 'daemontap.config.json'), '{ "preset": "daemontools" }\n');
+}
+
+/** Starts svscan, or `daemontap up`, on a new scan directory. */
+export function scanDirectory(driven: Driven, options: ScanOptions = {}): ScanDirectory {
+  const { server, client } = driven;
   const here = temporaryDirectory();
   here.makeDirectory('service');
+  if (driven.isUp === true) writeOutPreset(here.join('service'));
   const path = (...names: readonly string[]): string => here.join('service', ...names);
   const make = (name: string, command?: string): string => here.makeService(join('service', name), command);
   options.prepare?.({ here, path, make });
-  const svscan = start([...(options.through ?? []), server.path('svscan'), options.argument ?? path()], {
+  const svscan = start([...(options.through ?? []), ...scannerOf(driven), options.argument ?? path()], {
     cwd: here.path,
     env: serverEnvironment(server, here, options.env),
   });

@@ -2,7 +2,7 @@
  * The socket through which `daemontap plugins` asks a running kernel what its plugins have cost: who connects is told,
  * as JSON, and that is all. It lies in the runtime directory and is the kernel's user's alone.
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { definePlugin } from '@daemontap/kernel';
@@ -31,8 +31,11 @@ export function profileSocket(stack: () => readonly ShownPlugin[]): Plugin {
     apply({ hooks, log, stateDir, opened }) {
       // The one hook that is called once for each kernel of a scan directory, before anything is supervised.
       hooks.watchScanDirectory.tap(NAME, () => {
-        const path = join(stateDir(), 'socket');
-        rmSync(path, { force: true }); // left by a kernel that was killed
+        const dir = stateDir();
+        for (const { path: left, pid } of socketsIn(dir)) if (!isAlive(pid)) rmSync(left, { force: true });
+        // Another kernel may wait for this scan directory, and has one, too.
+        const path = join(dir, `${process.pid}.socket`);
+        rmSync(path, { force: true });
         const server = createServer((client) => {
           const answer: RunningStack = { version: 1, pid: process.pid, plugins: stack() };
           client.on('error', () => {}); // it has gone away, and needs no answer
@@ -58,7 +61,29 @@ export function profileSocket(stack: () => readonly ShownPlugin[]): Plugin {
  * @throws the system's error when one may run and cannot be asked
  */
 export async function askRunning(scanDir: string, runtimeRoot: string): Promise<RunningStack | undefined> {
-  const path = join(runtimeRoot, identityOf(scanDir), NAME, 'socket');
+  const sockets = socketsIn(join(runtimeRoot, identityOf(scanDir), NAME));
+  const answers = (await Promise.all(sockets.map(({ path }) => ask(path)))).filter((answer) => answer !== undefined);
+  // One that finds every service taken only waits.
+  return answers.find(isSupervising) ?? answers[0];
+}
+
+function isSupervising({ plugins }: RunningStack): boolean {
+  return plugins.some(({ hooks }) => hooks.some(({ hook, calls }) => hook === 'statusChanged' && calls > 0));
+}
+
+function socketsIn(dir: string): readonly { readonly path: string; readonly pid: number }[] {
+  const names = existsSync(dir) ? readdirSync(dir) : [];
+  return names.flatMap((name) => {
+    const [, pid] = /^(\d+)\.socket$/.exec(name) ?? [];
+    return pid === undefined ? [] : [{ path: join(dir, name), pid: Number(pid) }];
+  });
+}
+
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
+}
+
+async function ask(path: string): Promise<RunningStack | undefined> {
   const socket = connect(path);
   socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error(`${path} does not answer`)));
   const pieces: Buffer[] = [];

@@ -5,6 +5,7 @@ import type { Plugin, PluginKernel } from './contract.ts';
 
 /** Anything that checks a value as the Standard Schema specification says (https://standardschema.dev), at once. */
 export interface StandardSchema<Input = unknown, Output = Input> {
+  /** What the specification puts under this name. `types` exists for the compiler alone. */
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
@@ -20,6 +21,7 @@ export type SchemaResult<Output> =
 
 /** One thing that is wrong with a value. */
 export interface SchemaIssue {
+  /** What is wrong, without where. */
   readonly message: string;
   /** From the value to the wrong part of it; default: the value itself. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;

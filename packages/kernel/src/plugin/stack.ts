@@ -5,6 +5,7 @@ export type PluginEntry = string | readonly [name: string, options?: Readonly<Re
 
 /** A stack of plugins that has a name: what a preset's package exports. */
 export interface Preset {
+  /** What messages about its plugins call it. */
   readonly name: string;
   /** The plugins in the order in which they are applied, asked and told. */
   readonly plugins: readonly PluginEntry[];

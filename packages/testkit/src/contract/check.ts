@@ -33,7 +33,9 @@ export function declareTests(title: string, checks: readonly ContractCheck[]): v
 
 /** A check that failed, and with what. */
 export interface FailedCheck {
+  /** The check's own. */
   readonly title: string;
+  /** What the check has rejected with. */
   readonly reason: unknown;
 }
 
