@@ -3,6 +3,7 @@ import { expectTypeOf, expect, test } from 'vitest';
 import type {
   ControlPort,
   KernelHooks,
+  LeftService,
   LogSink,
   Plugin,
   PluginHooks,
@@ -27,7 +28,9 @@ test('a tap is called with what its hook names', () => {
   expectTypeOf<Arguments<'statusChanged'>>().toEqualTypeOf<[ServiceDirectory, ServiceStatus]>();
   expectTypeOf<Arguments<'serviceStarted'>>().toEqualTypeOf<[ServiceDirectory, number]>();
   expectTypeOf<Arguments<'startFailed'>>().toEqualTypeOf<[ServiceDirectory, unknown]>();
-  expectTypeOf<Arguments<'serviceEnded'>>().toEqualTypeOf<[ServiceDirectory, number, ProcessEnd]>();
+  expectTypeOf<Arguments<'serviceEnded'>>().toEqualTypeOf<[ServiceDirectory, number, ProcessEnd | undefined]>();
+  expectTypeOf<Arguments<'findRunning'>>().toEqualTypeOf<[ServiceDirectory]>();
+  expectTypeOf<Arguments<'intended'>>().toEqualTypeOf<[ServiceDirectory, 'start' | 'stop']>();
   expectTypeOf<Arguments<'serviceReleased'>>().toEqualTypeOf<[ServiceDirectory]>();
   expectTypeOf<Arguments<'reported'>>().toEqualTypeOf<[Report]>();
   expectTypeOf<keyof PluginHooks>().toEqualTypeOf<keyof KernelHooks>();
@@ -37,8 +40,11 @@ test('a tap answers what its hook asks for, at once or as a promise, and nothing
   expectTypeOf<Answer<'openLogSink'>>().toEqualTypeOf<LogSink | undefined>();
   expectTypeOf<Promised<'openLogSink'>>().toEqualTypeOf<Promise<LogSink | undefined>>();
   expectTypeOf<Answer<'prepareSpawn'>>().toEqualTypeOf<SpawnPlan>();
+  expectTypeOf<Answer<'findRunning'>>().toEqualTypeOf<LeftService | undefined>();
   expectTypeOf<Promised<'prepareSpawn'>>().toEqualTypeOf<Promise<SpawnPlan>>();
-  expectTypeOf<Answer<Exclude<keyof PluginHooks, 'openLogSink' | 'prepareSpawn'>>>().toEqualTypeOf<void>();
+  expectTypeOf<
+    Answer<Exclude<keyof PluginHooks, 'openLogSink' | 'prepareSpawn' | 'findRunning'>>
+  >().toEqualTypeOf<void>();
 });
 
 test('what a kernel would refuse does not compile', () => {

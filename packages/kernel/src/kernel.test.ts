@@ -154,6 +154,8 @@ describe('supervise', () => {
       paused: false,
       want: 'down',
       sinceNs: simulation.clock.wallNs(),
+      startDue: false,
+      leaving: false,
     });
   });
 

@@ -42,7 +42,14 @@ const open = (): void => {
   });
 };
 const publish = (): void => {
-  plugin.call('statusChanged', directory, { pid: undefined, paused: false, want: 'up', sinceNs: 0n });
+  plugin.call('statusChanged', directory, {
+    pid: undefined,
+    paused: false,
+    want: 'up',
+    sinceNs: 0n,
+    startDue: false,
+    leaving: false,
+  });
 };
 /** Writes as svc does, and lets the kernel notice. */
 const send = (bytes: string): void => {

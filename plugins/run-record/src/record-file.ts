@@ -20,26 +20,20 @@ import type { ServiceDirectory } from '@daemontap/kernel';
 import { ancestorPids, hasCode, readProcess, tryLock } from '@daemontap/posix';
 import { encodeLine, encodeRecord, parseHeader, parseRecord, RECORD_SIZE } from './record.ts';
 import type { RecordFileHeader, RunRecord } from './record.ts';
+import { settled } from './unfinished.ts';
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const NAME = 'records';
 
-/** What the file of a dead kernel says of a service. */
-export interface FoundRecord {
-  readonly record: RunRecord;
-  readonly header: RecordFileHeader;
-}
-
 /** The records of one kernel. */
 export class RecordFile {
-  readonly #dir: string;
   readonly #path: string;
   readonly #fd: number;
   readonly #slots = new Map<string, number>();
   readonly #free: number[] = [];
   #lines = 1;
   /** What earlier kernels have left, by service. */
-  readonly found: ReadonlyMap<string, FoundRecord>;
+  readonly found: ReadonlyMap<string, RunRecord>;
 
   /**
    * Opens the file in a directory of the kernel's own, and takes over what dead kernels have left there.
@@ -47,21 +41,27 @@ export class RecordFile {
    * @throws the system's error
    */
   constructor(dir: string, warn: (message: string) => void) {
-    this.#dir = dir;
-    const found = new Map<string, FoundRecord>();
+    const found = new Map<string, RunRecord>();
     this.found = found;
     const own = takeFirst(dir, warn) ?? create(dir);
     this.#path = own.path;
     this.#fd = own.fd;
     try {
-      this.#load(own.content, found);
+      this.#load(own, found);
       // Of kernels that had their files beside a living one's.
-      for (const name of others(dir, own.path)) this.#absorb(join(dir, name), found, warn);
+      for (const name of recordNames(dir)) {
+        if (join(dir, name) !== own.path) this.#absorb(join(dir, name), found, warn);
+      }
       this.#writeLine(0, encodeLine(JSON.stringify(currentHeader())));
     } catch (error) {
       closeSync(this.#fd);
       throw error;
     }
+  }
+
+  /** The file that a new process empties. One is enough: no two starts of a kernel are under way at a time. */
+  get markPath(): string {
+    return markPathOf(this.#path);
   }
 
   get isEmpty(): boolean {
@@ -85,39 +85,40 @@ export class RecordFile {
 
   remove(): void {
     rmSync(this.#path, { force: true });
+    rmSync(this.markPath, { force: true });
     closeSync(this.#fd);
   }
 
   /** The lines of another file become lines of this one before that is removed: at no moment is one in none. */
-  #absorb(path: string, found: Map<string, FoundRecord>, warn: (message: string) => void): void {
+  #absorb(path: string, found: Map<string, RunRecord>, warn: (message: string) => void): void {
     const other = take(path, warn);
     if (other === undefined) return;
     try {
-      const header = usableHeader(other.content);
-      for (const record of header === undefined ? [] : recordsIn(other.content)) {
-        if (found.has(keyOf(record.record)) || header === undefined) continue;
-        this.write(record.record);
-        found.set(keyOf(record.record), { record: record.record, header });
+      for (const { record } of settledRecords(other)) {
+        if (found.has(keyOf(record))) continue;
+        this.write(record);
+        found.set(keyOf(record), record);
       }
       rmSync(path, { force: true });
+      rmSync(markPathOf(path), { force: true });
     } finally {
       closeSync(other.fd);
     }
   }
 
-  #load(content: Buffer, found: Map<string, FoundRecord>): void {
-    const header = usableHeader(content);
-    if (header === undefined) {
+  #load(own: Taken, found: Map<string, RunRecord>): void {
+    const records = settledRecords(own);
+    if (records.length === 0) {
       ftruncateSync(this.#fd); // of another boot, or nothing yet
       return;
     }
-    this.#lines = Math.ceil(content.length / RECORD_SIZE);
-    const used = new Set<number>();
-    for (const { record, index } of recordsIn(content)) {
-      used.add(index);
+    this.#lines = Math.ceil(own.content.length / RECORD_SIZE);
+    for (const { record, index } of records) {
       this.#slots.set(keyOf(record), index);
-      found.set(keyOf(record), { record, header });
+      found.set(keyOf(record), record);
+      this.write(record);
     }
+    const used = new Set(this.#slots.values());
     for (let index = 1; index < this.#lines; index++) if (!used.has(index)) this.#free.push(index);
   }
 
@@ -134,6 +135,10 @@ export class RecordFile {
   }
 }
 
+function markPathOf(path: string): string {
+  return `${path}.mark`;
+}
+
 /** What a service is known by. */
 export function keyOf({ identity, role }: Pick<ServiceDirectory, 'identity' | 'role'>): string {
   return `${identity}/${role}`;
@@ -147,16 +152,17 @@ interface Taken {
 
 /** The first file of records that no living kernel has. */
 function takeFirst(dir: string, warn: (message: string) => void): Taken | undefined {
-  for (const name of others(dir, '')) {
+  for (const name of recordNames(dir)) {
     const taken = take(join(dir, name), warn);
     if (taken !== undefined) return taken;
   }
   return undefined;
 }
 
-function others(dir: string, except: string): readonly string[] {
+/** The files of records in a directory. */
+export function recordNames(dir: string): readonly string[] {
   return readdirSync(dir)
-    .filter((name) => /^records(-\d+)?$/.test(name) && join(dir, name) !== except)
+    .filter((name) => /^records(-\d+)?$/.test(name))
     .toSorted();
 }
 
@@ -222,14 +228,21 @@ function recordsIn(content: Buffer): readonly { readonly record: RunRecord; read
   return found;
 }
 
-/** The header of a file whose pids mean something now. */
-function usableHeader(content: Buffer): RecordFileHeader | undefined {
+/** The records of a dead kernel, with what it could not record any more; none when its pids mean nothing now. */
+function settledRecords({ path, content }: Taken): ReturnType<typeof recordsIn> {
   const header = parseHeader(content.subarray(0, RECORD_SIZE));
-  if (header === undefined || !('bootId' in header)) return undefined;
+  if (header === undefined || !('bootId' in header)) return [];
   const { bootId, pidNamespace, initStartTicks } = currentHeader();
   const isOurs =
     header.bootId === bootId && header.pidNamespace === pidNamespace && header.initStartTicks === initStartTicks;
-  return isOurs ? header : undefined;
+  if (!isOurs) return [];
+  const records = recordsIn(content);
+  const pids = records.flatMap(({ record: { pid } }) => (pid === undefined ? [] : [pid]));
+  const others = new Set([process.pid, ...pids]);
+  return records.map(({ record, index }) => ({
+    record: settled(record, { header, markPath: markPathOf(path), others }),
+    index,
+  }));
 }
 
 function currentHeader(): RecordFileHeader {

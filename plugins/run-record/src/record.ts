@@ -19,6 +19,8 @@ export interface RunRecord {
   /** Device and inode of the service's directory, of the main one for a log. */
   readonly identity: string;
   readonly role: ServiceDirectory['role'];
+  /** Device and inode of the directory that the process is started in. */
+  readonly directory: string;
   readonly pid?: number | undefined;
   /** Field 22 of /proc/PID/stat, clock ticks after boot: it makes the pid unique. */
   readonly startTicks?: number | undefined;
@@ -69,10 +71,10 @@ export function encodeLine(text: string): Buffer {
 export function parseRecord(line: Buffer): RunRecord | undefined {
   const given = parseLine(line);
   if (given === undefined) return undefined;
-  const { identity, role, pid, startTicks, want, paused, startDue, leaving, intent, sinceNs, ends, label } = given;
+  const { identity, role, directory, pid, startTicks, want, paused, startDue, leaving, intent, sinceNs, ends, label } =
+    given;
   const isRight =
-    typeof identity === 'string' &&
-    /^\d+-\d+$/.test(identity) &&
+    [identity, directory].every((each) => typeof each === 'string' && /^\d+-\d+$/.test(each)) &&
     ROLES.has(role) &&
     WANTS.has(want) &&
     [paused, startDue, leaving].every((each) => typeof each === 'boolean') &&
@@ -121,7 +123,9 @@ function parseLine(line: Buffer): Readonly<Record<string, unknown>> | undefined 
 function isIntent(given: unknown): boolean {
   if (typeof given !== 'object' || given === null || !('type' in given)) return false;
   if (given.type === 'stop') return true;
-  return given.type === 'start' && 'fromTicks' in given && isCount(given.fromTicks) && 'atMs' in given && isCount(given.atMs);
+  return (
+    given.type === 'start' && 'fromTicks' in given && isCount(given.fromTicks) && 'atMs' in given && isCount(given.atMs)
+  );
 }
 
 function isPid(given: unknown): boolean {

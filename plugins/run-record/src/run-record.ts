@@ -4,16 +4,14 @@
  * done, and again afterwards.
  */
 import { closeSync, constants, fstatSync, openSync, statSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { definePlugin, KernelError } from '@daemontap/kernel';
-import type { LeftService, PluginFactory, ServiceDirectory, ServiceStatus } from '@daemontap/kernel';
-import { bootTicks, findOrphan, readProcess } from '@daemontap/posix';
+import type { LeftService, PluginFactory, ServiceDirectory } from '@daemontap/kernel';
+import { bootTicks, readProcess } from '@daemontap/posix';
 import { withEnd } from './record.ts';
 import type { RunRecord } from './record.ts';
-import { keyOf, RecordFile } from './record-file.ts';
-import type { FoundRecord } from './record-file.ts';
+import { keyOf, RecordFile, recordNames } from './record-file.ts';
 
-const TICK_MS = 10;
+const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
 
 /** Keeps a record of each service, and tells of those that an earlier kernel has left. */
 export const runRecord: PluginFactory = definePlugin({
@@ -21,6 +19,8 @@ export const runRecord: PluginFactory = definePlugin({
   apiVersion: 1,
   apply({ hooks, log, stateDir }) {
     const records = new Map<string, RunRecord>();
+    /** What was left is taken up once. */
+    const recalled = new Set<string>();
     let file: RecordFile | undefined;
     let mark: Mark | undefined;
     let isComplaining = false;
@@ -38,27 +38,35 @@ export const runRecord: PluginFactory = definePlugin({
     const write = (service: ServiceDirectory, change: Partial<RunRecord>): void => {
       const { identity, role, label } = service;
       const before = records.get(keyOf(service));
-      const record = { ...nothing, ...before, ...change, identity, role, label };
+      const directory = before?.directory ?? identityOfDirectory(service.path);
+      const record = { ...nothing, ...before, ...change, identity, role, directory, label };
       records.set(keyOf(service), record);
       opened().write(record);
     };
 
     hooks.findRunning.tap('run-record', (service) => {
-      let left: FoundRecord | undefined;
+      const key = keyOf(service);
+      if (recalled.has(key)) return undefined;
+      let left: RunRecord | undefined;
       try {
-        left = records.has(keyOf(service)) ? undefined : opened().found.get(keyOf(service));
+        left = opened().found.get(key);
       } catch (cause) {
+        if (!hasRecords(stateDir)) {
+          attempt(() => {
+            throw cause;
+          });
+          return undefined; // no earlier kernel has written any, either
+        }
         throw new KernelError('RECORD_FAILED', `unable to read what was running as ${service.label}`, { cause });
       }
-      if (left === undefined) return undefined;
-      const record = { ...left.record, ...whatRuns(left, { service, mark: markPath(stateDir()), records }) };
-      records.set(keyOf(service), record);
-      return leftService(record);
+      recalled.add(key);
+      if (left !== undefined) records.set(key, left);
+      return left && leftService(left);
     });
 
     // The last of all: whatever plan it is, the new process says that it has begun.
     hooks.prepareSpawn.tap({ name: 'run-record', stage: Infinity }, (plan) => {
-      attempt(() => (mark ??= openMark(stateDir())));
+      attempt(() => (mark ??= openMark(opened().markPath)));
       return mark === undefined ? plan : { ...plan, markFd: mark.fd };
     });
     hooks.intended.tap('run-record', (service, intent) => {
@@ -84,7 +92,15 @@ export const runRecord: PluginFactory = definePlugin({
         const before = records.get(keyOf(service));
         const { pid, want, paused, startDue, leaving } = status;
         const known = before?.pid === pid ? {} : identityOf(pid);
-        write(service, { ...known, want, paused, startDue, leaving, intent: undefined, sinceNs: String(status.sinceNs) });
+        write(service, {
+          ...known,
+          want,
+          paused,
+          startDue,
+          leaving,
+          intent: undefined,
+          sinceNs: String(status.sinceNs),
+        });
       });
     });
     hooks.serviceReleased.tap('run-record', (service) => {
@@ -92,7 +108,7 @@ export const runRecord: PluginFactory = definePlugin({
         records.delete(keyOf(service));
         file?.free(service);
         if (file?.isEmpty !== true) return;
-        mark?.remove();
+        if (mark !== undefined) closeSync(mark.fd);
         mark = undefined;
         file.remove();
         file = undefined;
@@ -110,41 +126,22 @@ const nothing = {
   ends: [],
 } as const satisfies Partial<RunRecord>;
 
+function hasRecords(stateDir: () => string): boolean {
+  try {
+    return recordNames(stateDir()).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+function identityOfDirectory(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}-${ino}`;
+}
+
 function identityOf(pid: number | undefined): Pick<RunRecord, 'pid' | 'startTicks'> {
   const startTicks = pid === undefined ? undefined : readProcess(pid)?.startTicks;
   return startTicks === undefined ? { pid: undefined, startTicks: undefined } : { pid, startTicks };
-}
-
-/** A start that was begun when its kernel was killed: whether there was a process, and which. */
-function whatRuns(
-  { record, header }: FoundRecord,
-  { service, mark, records }: { readonly service: ServiceDirectory; readonly mark: string; readonly records: ReadonlyMap<string, RunRecord> },
-): Partial<RunRecord> {
-  const { intent } = record;
-  if (intent?.type !== 'start') return {};
-  const begunAtMs = begunAt(mark);
-  if (begunAtMs === undefined) return { startDue: true, intent: undefined }; // there was none
-  const { dev, ino } = statSync(service.path, { bigint: true });
-  const others = [...records.values()].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
-  const found = findOrphan({
-    startTicks: {
-      from: intent.fromTicks,
-      to: intent.fromTicks + Math.ceil(Math.max(begunAtMs - intent.atMs, 0) / TICK_MS) + 2,
-    },
-    parentPid: header.kernelPid,
-    sessionId: header.sessionId,
-    ancestorPids: header.ancestorPids,
-    directory: `${dev}-${ino}`,
-    except: new Set([process.pid, ...others]),
-  });
-  const sinceNs = String(BigInt(Math.round(begunAtMs)) * 1_000_000n);
-  return { ...found, startDue: false, intent: undefined, sinceNs };
-}
-
-/** When the process that a mark was given to has begun; `undefined`: it has not, or nobody has marked it. */
-function begunAt(mark: string): number | undefined {
-  const stats = statSync(mark, { throwIfNoEntry: false });
-  return stats === undefined || stats.size > 0 ? undefined : stats.ctimeMs;
 }
 
 function leftService({ pid, startTicks, want, startDue, leaving, intent, sinceNs }: RunRecord): LeftService {
@@ -158,25 +155,18 @@ function leftService({ pid, startTicks, want, startDue, leaving, intent, sinceNs
   };
 }
 
-/** A file that a new process empties. One is enough: no two starts of a kernel are under way at a time. */
+/** Opens the mark of a file of records, and says how to set it. */
+function openMark(path: string): Mark {
+  const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  return {
+    fd,
+    set() {
+      if (fstatSync(fd).size === 0) writeSync(fd, '1', 0);
+    },
+  };
+}
+
 interface Mark {
   readonly fd: number;
   set(): void;
-  remove(): void;
-}
-
-function markPath(dir: string): string {
-  return join(dir, 'mark');
-}
-
-function openMark(dir: string): Mark {
-  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-  const fd = openSync(markPath(dir), O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-  return {
-    fd,
-    set: () => {
-      if (fstatSync(fd).size === 0) writeSync(fd, '1', 0);
-    },
-    remove: () => closeSync(fd),
-  };
 }

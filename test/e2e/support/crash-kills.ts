@@ -18,6 +18,8 @@ export interface RandomKills {
   readonly rounds: number;
   /** It is printed, so that a run can be repeated; by default another each time. */
   readonly seed?: number;
+  /** Within how many milliseconds of its start a svscan must be right; default 1000. */
+  readonly withinMs?: number;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface RandomKills {
  */
 export async function killAtRandom(
   scan: CrashScan,
-  { rounds, seed = Date.now() % 1_000_000 }: RandomKills,
+  { rounds, seed = Date.now() % 1_000_000, withinMs }: RandomKills,
 ): Promise<void> {
   console.log(`killing svscan ${rounds} times at random, seed ${seed}`);
   const random = randomFrom(seed);
@@ -35,7 +37,7 @@ export async function killAtRandom(
     await naming(`round ${round}, seed ${seed}`, async () => {
       const isEarly = random() < 0.5;
       if (!isEarly) {
-        await scan.right();
+        await scan.right(withinMs);
         await stir(scan, random);
       }
       await sleep(random() * (isEarly ? 400 : 40));
@@ -45,7 +47,7 @@ export async function killAtRandom(
     });
   }
   await naming(`after all, seed ${seed}`, async () => {
-    await scan.right();
+    await scan.right(withinMs);
     expectNoViolations(scan);
   });
 }

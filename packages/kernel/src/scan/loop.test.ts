@@ -23,7 +23,7 @@ async function scanned(options: Parameters<typeof simulateScan>[0]): Promise<Sim
 describe('what appears', () => {
   test('every service begins with the first scan, with its log, but for those with a down file', async () => {
     const simulation = await scanned({ services: { b: { log: true }, a: {}, c: { down: true } } });
-    expect(simulation.story).toEqual(['started a', 'started b', 'started b/log']);
+    expect(simulation.story).toEqual(['started a', 'started b/log', 'started b']);
     expect(simulation.statusOf('c')).toMatchObject({ pid: undefined, want: 'down' });
   });
 
@@ -167,7 +167,7 @@ describe('what leaves', () => {
 
   test('the log of a removed service reads to the end before the new one begins', async () => {
     const simulation = await scanned({ services: { finger: { log: true } } });
-    const [main, log] = simulation.processes.running;
+    const [log, main] = simulation.processes.running;
     simulation.files.remove('/service/finger');
     simulation.files.makeService('/service/finger', { log: true });
     await simulation.advanceMs(SCAN_MS);
@@ -177,7 +177,7 @@ describe('what leaves', () => {
     expect(simulation.processes.started).toHaveLength(2);
     simulation.processes.end(log?.pid ?? 0);
     await simulation.advanceMs(20 + SETTLED_MS);
-    expect(simulation.story.slice(-2)).toEqual(['started finger', 'started finger/log']);
+    expect(simulation.story.slice(-2)).toEqual(['started finger/log', 'started finger']);
   });
 
   test('a removed directory whose process ends is not started again, and it is said', async () => {

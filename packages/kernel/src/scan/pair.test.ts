@@ -65,7 +65,7 @@ describe('the sink', () => {
     await simulation.advanceMs(1000);
     expect(simulation.processes.running).toHaveLength(2);
     expect(story).toEqual(['open finger']);
-    expect(simulation.files.closedDescriptors).toEqual([500, 501, 500, 501]);
+    expect(simulation.files.closedDescriptors).toEqual([501, 500, 500, 501]);
   });
 
   test('its descriptor is closed after a start that fails, too', async () => {
@@ -74,8 +74,8 @@ describe('the sink', () => {
       plugins: [sinks().plugin],
       before: ({ processes }) => processes.failNext('ENOENT', 2),
     });
-    expect(simulation.story).toEqual(['failed finger', 'failed finger/log']);
-    expect(simulation.files.closedDescriptors).toEqual([500, 501]);
+    expect(simulation.story).toEqual(['failed finger/log', 'failed finger']);
+    expect(simulation.files.closedDescriptors).toEqual([501, 500]);
   });
 
   test('that cannot be opened refuses the start, is asked for again, and stops nothing else', async () => {

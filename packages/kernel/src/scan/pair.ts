@@ -46,6 +46,7 @@ export class ServicePair {
   readonly #onEnd: () => void;
   #name: Buffer;
   #hasLog = false;
+  #hasTriedLog = false;
   #logLookedAtNs: bigint | undefined;
   #complainedOfLog = false;
   #main: Side | undefined;
@@ -93,10 +94,12 @@ export class ServicePair {
     // Found by a look that is older than the end of one of the two: it may have been renamed and retired since.
     if (this.#stop !== undefined || lookedAtNs < this.#endedAtNs) return;
     this.#lookForLog(changedAtNs);
-    this.#main ??= this.#begin('service', this.held);
+    this.#hasTriedLog = false;
+    this.#main ??= this.#begin('service', this.held); // begins its log, too, before its first start
     if (!this.#hasLog) return;
-    if (this.#log === undefined) this.#beginLog();
-    else if (this.#core.ports.files.isRemoved(this.#log.held)) this.#log.service.leave(); // begun anew once it has left
+    if (this.#log === undefined) {
+      if (!this.#hasTriedLog) this.#beginLog();
+    } else if (this.#core.ports.files.isRemoved(this.#log.held)) this.#log.service.leave(); // begun anew once it has left
   }
 
   /** Lets plugins that have come later know both. The output goes where the plugins say now from the next start on. */
@@ -154,7 +157,10 @@ export class ServicePair {
     this.#core.log.warning(`${this.label}/log was added: output of ${this.label} goes there from its next start`);
   }
 
-  /** A log/ that came while the service's directory was being filled gets the service's output from the first line. */
+  /**
+   * The log is started first, so that there is never a service that writes while nobody but the kernel has its pipe open.
+   * One that came while the service's directory was being filled gets its output from the first line.
+   */
   #completeLog(role: 'service' | 'log'): void {
     if (role === 'log' || this.#stop !== undefined) return;
     this.#lookForLog(undefined);
@@ -162,6 +168,7 @@ export class ServicePair {
   }
 
   #beginLog(): void {
+    this.#hasTriedLog = true;
     const { files } = this.#core.ports;
     let held: HeldDirectory;
     try {

@@ -25,7 +25,7 @@ export interface ServiceOptions {
   readonly settles: boolean;
   /** The sink of the service, opened when first asked for. */
   sink(): Answer<LogSink | undefined>;
-  /** The directory is complete: what belongs to the service can be looked for, before it is started. */
+  /** The directory is complete, and its transports listen: what belongs to the service can be begun before it is started. */
   onSettled?(): void;
   /** A step is done. At `gone` everything is closed. */
   onChange(state: State): void;
@@ -94,6 +94,7 @@ export class Service {
       left = core.hooks.findRunning.call(directory);
       this.#state = (left && this.#resume(left, nowNs)) ?? this.#state;
       core.hooks.openControl.call(directory, this.#port());
+      if (!isSettling) options.onSettled?.();
     } catch (error) {
       this.#close();
       throw error;
@@ -217,7 +218,8 @@ export class Service {
     if (leaving) return undefined; // it has left, and begins anew as any directory that is found
     if (process === undefined) this.#sinceNs = sinceNs;
     const again = want === 'up' || (want === 'once' && startDue);
-    const notBeforeNs = changedAtNs + SECOND_NS;
+    // A log service has met the end of its input where nobody was left to hold it: what is written next must find it.
+    const notBeforeNs = this.directory.role === 'log' ? nowNs : changedAtNs + SECOND_NS;
     return { phase: 'down', want, notBeforeNs, startAtNs: again ? notBeforeNs : undefined, asked: false, leaving };
   }
 
