@@ -2,38 +2,37 @@
  * The file of records. A kernel goes on in the file of the one before, in the same lines: nothing is moved, so being
  * killed while it takes services over changes nothing. It is locked for as long as its kernel lives.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, ftruncateSync, readFileSync, readlinkSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceDirectory } from '@daemontap/kernel';
-import { ancestorPids, hasCode, readProcess, tryLock } from '@daemontap/posix';
+import { ancestorPids, readProcess } from '@daemontap/posix';
+import { createRecords, markPathOf, openRecords, recordNames } from './open-records.ts';
+import type { OpenRecords } from './open-records.ts';
 import { encodeLine, encodeRecord, parseHeader, parseRecord, RECORD_SIZE } from './record.ts';
 import type { RecordFileHeader, RunRecord } from './record.ts';
 import { settled } from './unfinished.ts';
 
-const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
-const NAME = 'records';
+/** As many as fit into a line. Who takes orphans in is near, or the first process. */
+const ANCESTORS = 32;
+/** Between two times that a file is waited for which somebody else has locked. */
+const WAIT_EVERY_MS = 1000;
+
+/** Which service, of which directory. */
+export type RecordKey = Pick<ServiceDirectory, 'identity' | 'role'>;
 
 /** The records of one kernel. */
 export class RecordFile {
+  readonly #dir: string;
+  readonly #warn: (message: string) => void;
   readonly #path: string;
   readonly #fd: number;
   readonly #slots = new Map<string, number>();
   readonly #free: number[] = [];
+  /** What earlier kernels have left and nobody has asked for, by service. */
+  readonly #found = new Map<string, RunRecord>();
   #lines = 1;
-  /** What earlier kernels have left, by service. */
-  readonly found: ReadonlyMap<string, RunRecord>;
+  #waitedAtMs = -Infinity;
+  #isOpen = true;
 
   /**
    * Opens the file in a directory of the kernel's own, and takes over what dead kernels have left there.
@@ -41,18 +40,17 @@ export class RecordFile {
    * @throws the system's error
    */
   constructor(dir: string, warn: (message: string) => void) {
-    const found = new Map<string, RunRecord>();
-    this.found = found;
-    const own = takeFirst(dir, warn) ?? create(dir);
+    this.#dir = dir;
+    this.#warn = warn;
+    const own = this.#openFirst() ?? createRecords(dir, currentHeader());
     this.#path = own.path;
     this.#fd = own.fd;
     try {
-      this.#load(own, found);
-      // Of kernels that had their files beside a living one's.
-      for (const name of recordNames(dir)) {
-        if (join(dir, name) !== own.path) this.#absorb(join(dir, name), found, warn);
-      }
-      this.#writeLine(0, encodeLine(JSON.stringify(currentHeader())));
+      this.#load(own);
+      this.#absorbOthers();
+      this.#writeLine(0, currentHeader());
+      // What it tells of is settled.
+      rmSync(this.markPath, { force: true });
     } catch (error) {
       closeSync(this.#fd);
       throw error;
@@ -64,40 +62,83 @@ export class RecordFile {
     return markPathOf(this.#path);
   }
 
-  get isEmpty(): boolean {
-    return this.#slots.size === 0;
+  /**
+   * What an earlier kernel has left of a service, told once. One that had its file beside this one's may have ended since.
+   * @throws the system's error
+   */
+  take(service: RecordKey): RunRecord | undefined {
+    const key = keyOf(service);
+    if (!this.#slots.has(key)) this.#absorbOthers();
+    const found = this.#found.get(key);
+    this.#found.delete(key);
+    return found;
   }
 
   /** Replaces the record of a service in one write. */
   write(record: RunRecord): void {
-    this.#writeLine(this.#slotOf(keyOf(record)), encodeRecord(record));
+    const key = keyOf(record);
+    this.#found.delete(key);
+    this.#writeLine(this.#slotOf(key), encodeRecord(record));
   }
 
   /** Forgets a service. */
-  free(service: Pick<ServiceDirectory, 'identity' | 'role'>): void {
+  free(service: RecordKey): void {
     const key = keyOf(service);
     const slot = this.#slots.get(key);
     if (slot === undefined) return;
     this.#writeLine(slot, encodeLine(''));
+    this.#found.delete(key);
     this.#slots.delete(key);
     this.#free.push(slot);
   }
 
-  remove(): void {
-    rmSync(this.#path, { force: true });
-    rmSync(this.markPath, { force: true });
+  /**
+   * Lets go of the file. It stays for a later kernel as long as it tells of anything; what nobody has asked for, and runs
+   * no longer, is nothing.
+   */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    if (this.#found.size === this.#slots.size && [...this.#found.values()].every(hasEnded)) {
+      rmSync(this.#path, { force: true });
+      rmSync(this.markPath, { force: true });
+    }
     closeSync(this.#fd);
   }
 
+  /** True when it tells of no service. */
+  get isEmpty(): boolean {
+    return this.#slots.size === 0;
+  }
+
+  /** The first file of records that no living kernel has. */
+  #openFirst(): OpenRecords | undefined {
+    for (const name of recordNames(this.#dir)) {
+      const opened = openRecords(join(this.#dir, name), { waits: true, warn: this.#warn });
+      if (opened !== undefined) return opened;
+    }
+    return undefined;
+  }
+
+  /** Takes over the files of kernels that were ended beside a living one. */
+  #absorbOthers(): void {
+    const paths = recordNames(this.#dir).map((name) => join(this.#dir, name));
+    const others = paths.filter((path) => path !== this.#path);
+    if (others.length === 0) return;
+    const waits = performance.now() - this.#waitedAtMs > WAIT_EVERY_MS;
+    for (const path of others) this.#absorb(path, waits);
+    if (waits) this.#waitedAtMs = performance.now();
+  }
+
   /** The lines of another file become lines of this one before that is removed: at no moment is one in none. */
-  #absorb(path: string, found: Map<string, RunRecord>, warn: (message: string) => void): void {
-    const other = take(path, warn);
+  #absorb(path: string, waits: boolean): void {
+    const other = openRecords(path, { waits, warn: this.#warn });
     if (other === undefined) return;
     try {
       for (const { record } of settledRecords(other)) {
-        if (found.has(keyOf(record))) continue;
+        if (this.#slots.has(keyOf(record))) continue;
         this.write(record);
-        found.set(keyOf(record), record);
+        this.#found.set(keyOf(record), record);
       }
       rmSync(path, { force: true });
       rmSync(markPathOf(path), { force: true });
@@ -106,17 +147,18 @@ export class RecordFile {
     }
   }
 
-  #load(own: Taken, found: Map<string, RunRecord>): void {
+  #load(own: OpenRecords): void {
     const records = settledRecords(own);
     if (records.length === 0) {
-      ftruncateSync(this.#fd); // of another boot, or nothing yet
+      ftruncateSync(this.#fd, RECORD_SIZE); // of another boot, or nothing yet
       return;
     }
     this.#lines = Math.ceil(own.content.length / RECORD_SIZE);
     for (const { record, index } of records) {
+      if (this.#slots.has(keyOf(record))) continue; // no kernel writes a second line
       this.#slots.set(keyOf(record), index);
-      found.set(keyOf(record), record);
       this.write(record);
+      this.#found.set(keyOf(record), record);
     }
     const used = new Set(this.#slots.values());
     for (let index = 1; index < this.#lines; index++) if (!used.has(index)) this.#free.push(index);
@@ -135,88 +177,9 @@ export class RecordFile {
   }
 }
 
-function markPathOf(path: string): string {
-  return `${path}.mark`;
-}
-
 /** What a service is known by. */
-export function keyOf({ identity, role }: Pick<ServiceDirectory, 'identity' | 'role'>): string {
+export function keyOf({ identity, role }: RecordKey): string {
   return `${identity}/${role}`;
-}
-
-interface Taken {
-  readonly path: string;
-  readonly fd: number;
-  readonly content: Buffer;
-}
-
-/** The first file of records that no living kernel has. */
-function takeFirst(dir: string, warn: (message: string) => void): Taken | undefined {
-  for (const name of recordNames(dir)) {
-    const taken = take(join(dir, name), warn);
-    if (taken !== undefined) return taken;
-  }
-  return undefined;
-}
-
-/** The files of records in a directory. */
-export function recordNames(dir: string): readonly string[] {
-  return readdirSync(dir)
-    .filter((name) => /^records(-\d+)?$/.test(name))
-    .toSorted();
-}
-
-/** Opens and locks a file of records; `undefined` when a living kernel has it, or it is not to be trusted. */
-function take(path: string, warn: (message: string) => void): Taken | undefined {
-  let fd: number;
-  try {
-    fd = openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) setAside(path, 'it cannot be opened', warn);
-    return undefined;
-  }
-  const leave = (): undefined => {
-    closeSync(fd);
-    return undefined;
-  };
-  const stats = fstatSync(fd);
-  if (!stats.isFile() || stats.uid !== process.geteuid?.() || stats.nlink > 1 || (stats.mode & 0o077) !== 0) {
-    setAside(path, 'it is not a file that only this user can write', warn);
-    return leave();
-  }
-  try {
-    tryLock(fd);
-  } catch {
-    return leave();
-  }
-  const content = readFileSync(fd);
-  const header = parseHeader(content.subarray(0, RECORD_SIZE));
-  if (header === undefined || header.version !== 2) {
-    setAside(path, header === undefined ? 'it has no header' : `it is of version ${String(header.version)}`, warn);
-    return leave();
-  }
-  return { path, fd, content };
-}
-
-/** What cannot be used is kept, for who wants to know, and is in nobody's way. */
-function setAside(path: string, reason: string, warn: (message: string) => void): void {
-  renameSync(path, `${path}.unusable`);
-  warn(`unable to use ${path}, it is kept as ${path}.unusable: ${reason}`);
-}
-
-/** There is never a file without a header, and none that is not locked by who makes it. */
-function create(dir: string): Taken {
-  const freshPath = join(dir, `${NAME}.new-${process.pid}`);
-  rmSync(freshPath, { force: true });
-  const fd = openSync(freshPath, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-  tryLock(fd);
-  writeSync(fd, encodeLine(JSON.stringify(currentHeader())));
-  const names = new Set(readdirSync(dir));
-  let name = NAME;
-  for (let number = 2; names.has(name); number++) name = `${NAME}-${number}`;
-  const path = join(dir, name);
-  renameSync(freshPath, path);
-  return { path, fd, content: Buffer.alloc(0) };
 }
 
 function recordsIn(content: Buffer): readonly { readonly record: RunRecord; readonly index: number }[] {
@@ -229,30 +192,45 @@ function recordsIn(content: Buffer): readonly { readonly record: RunRecord; read
 }
 
 /** The records of a dead kernel, with what it could not record any more; none when its pids mean nothing now. */
-function settledRecords({ path, content }: Taken): ReturnType<typeof recordsIn> {
+function settledRecords({ path, content }: OpenRecords): ReturnType<typeof recordsIn> {
   const header = parseHeader(content.subarray(0, RECORD_SIZE));
   if (header === undefined || !('bootId' in header)) return [];
-  const { bootId, pidNamespace, initStartTicks } = currentHeader();
+  const place = currentPlace();
   const isOurs =
-    header.bootId === bootId && header.pidNamespace === pidNamespace && header.initStartTicks === initStartTicks;
+    header.bootId === place.bootId &&
+    header.pidNamespace === place.pidNamespace &&
+    header.initStartTicks === place.initStartTicks;
   if (!isOurs) return [];
   const records = recordsIn(content);
   const pids = records.flatMap(({ record: { pid } }) => (pid === undefined ? [] : [pid]));
   const others = new Set([process.pid, ...pids]);
-  return records.map(({ record, index }) => ({
-    record: settled(record, { header, markPath: markPathOf(path), others }),
-    index,
-  }));
+  return records.map(({ record: each, index }) => {
+    const record = settled(each, { header, markPath: markPathOf(path), others });
+    if (record.pid !== undefined) others.add(record.pid);
+    return { record, index };
+  });
 }
 
-function currentHeader(): RecordFileHeader {
+function hasEnded({ pid, startTicks }: RunRecord): boolean {
+  return pid === undefined || readProcess(pid)?.startTicks !== startTicks;
+}
+
+/** Where pids mean what they mean here. */
+function currentPlace(): Pick<RecordFileHeader, 'bootId' | 'pidNamespace' | 'initStartTicks'> {
   return {
-    version: 2,
-    kernelPid: process.pid,
-    sessionId: readProcess(process.pid)?.sessionId ?? 0,
-    ancestorPids: ancestorPids(process.pid),
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim(),
     pidNamespace: readlinkSync('/proc/self/ns/pid'),
     initStartTicks: readProcess(1)?.startTicks ?? 0,
   };
+}
+
+function currentHeader(): Buffer {
+  const header: RecordFileHeader = {
+    version: 2,
+    kernelPid: process.pid,
+    sessionId: readProcess(process.pid)?.sessionId ?? 0,
+    ancestorPids: ancestorPids(process.pid).slice(0, ANCESTORS),
+    ...currentPlace(),
+  };
+  return encodeLine(JSON.stringify(header));
 }

@@ -5,11 +5,12 @@
  */
 import { closeSync, constants, fstatSync, openSync, statSync, writeSync } from 'node:fs';
 import { definePlugin, KernelError } from '@daemontap/kernel';
-import type { LeftService, PluginFactory, ServiceDirectory } from '@daemontap/kernel';
+import type { Closeable, LeftService, PluginFactory, ServiceDirectory } from '@daemontap/kernel';
 import { bootTicks, readProcess } from '@daemontap/posix';
 import { withEnd } from './record.ts';
 import type { RunRecord } from './record.ts';
-import { keyOf, RecordFile, recordNames } from './record-file.ts';
+import { recordNames } from './open-records.ts';
+import { keyOf, RecordFile } from './record-file.ts';
 
 const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
 
@@ -17,14 +18,22 @@ const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
 export const runRecord: PluginFactory = definePlugin({
   name: 'run-record',
   apiVersion: 1,
-  apply({ hooks, log, stateDir }) {
+  apply({ hooks, log, stateDir, opened }) {
     const records = new Map<string, RunRecord>();
-    /** What was left is taken up once. */
-    const recalled = new Set<string>();
-    let file: RecordFile | undefined;
-    let mark: Mark | undefined;
+    let open: OpenFile | undefined;
+    let isHandedOver = false;
     let isComplaining = false;
-    const opened = (): RecordFile => (file ??= new RecordFile(stateDir(), (message) => log.warning(message)));
+    const close = (): void => {
+      open?.close();
+      open = undefined;
+    };
+    const file = (): RecordFile => {
+      open ??= openFile(new RecordFile(stateDir(), (message) => log.warning(message)));
+      // What it tells of stays when the plugin is replaced, for the kernel after this one or for who takes it back.
+      if (!isHandedOver) opened({ close });
+      isHandedOver = true;
+      return open.file;
+    };
     /** Services are worth more than their records: a failure is said once. */
     const attempt = (body: () => void): void => {
       try {
@@ -35,39 +44,51 @@ export const runRecord: PluginFactory = definePlugin({
         isComplaining = true;
       }
     };
+    /** What is on record; of an earlier kernel's it is known from then on. */
+    const known = (service: ServiceDirectory): RunRecord | undefined => {
+      const key = keyOf(service);
+      const record = records.get(key) ?? file().take(service);
+      if (record !== undefined) records.set(key, record);
+      return record;
+    };
     const write = (service: ServiceDirectory, change: Partial<RunRecord>): void => {
       const { identity, role, label } = service;
-      const before = records.get(keyOf(service));
-      const directory = before?.directory ?? identityOfDirectory(service.path);
+      const before = known(service);
+      const directory = before?.directory ?? directoryOf(service);
       const record = { ...nothing, ...before, ...change, identity, role, directory, label };
       records.set(keyOf(service), record);
-      opened().write(record);
+      file().write(record);
     };
 
+    // Again, too, when supervision could not begin the last time.
     hooks.findRunning.tap('run-record', (service) => {
-      const key = keyOf(service);
-      if (recalled.has(key)) return undefined;
-      let left: RunRecord | undefined;
       try {
-        left = opened().found.get(key);
+        const left = known(service);
+        return left && leftService(left);
       } catch (cause) {
-        if (!hasRecords(stateDir)) {
-          attempt(() => {
-            throw cause;
-          });
-          return undefined; // no earlier kernel has written any, either
+        if (hasRecords(stateDir)) {
+          throw new KernelError('RECORD_FAILED', `unable to read what was running as ${service.label}`, { cause });
         }
-        throw new KernelError('RECORD_FAILED', `unable to read what was running as ${service.label}`, { cause });
+        attempt(() => {
+          throw cause;
+        });
+        return undefined; // no earlier kernel has written any, either
       }
-      recalled.add(key);
-      if (left !== undefined) records.set(key, left);
-      return left && leftService(left);
     });
 
     // The last of all: whatever plan it is, the new process says that it has begun.
     hooks.prepareSpawn.tap({ name: 'run-record', stage: Infinity }, (plan) => {
-      attempt(() => (mark ??= openMark(opened().markPath)));
-      return mark === undefined ? plan : { ...plan, markFd: mark.fd };
+      attempt(() => {
+        file();
+        open?.openMark();
+      });
+      return {
+        ...plan,
+        // Read when it is used: the number may be another file's once this one is closed.
+        get markFd() {
+          return open?.markFd;
+        },
+      };
     });
     hooks.intended.tap('run-record', (service, intent) => {
       attempt(() => {
@@ -75,7 +96,7 @@ export const runRecord: PluginFactory = definePlugin({
           write(service, { want: 'down', intent: { type: 'stop' } });
           return;
         }
-        mark?.set();
+        open?.setMark();
         const start = { type: 'start', fromTicks: bootTicks(), atMs: Date.now() } as const;
         write(service, { pid: undefined, startTicks: undefined, startDue: true, intent: start });
       });
@@ -89,29 +110,24 @@ export const runRecord: PluginFactory = definePlugin({
     });
     hooks.statusChanged.tap('run-record', (service, status) => {
       attempt(() => {
-        const before = records.get(keyOf(service));
-        const { pid, want, paused, startDue, leaving } = status;
-        const known = before?.pid === pid ? {} : identityOf(pid);
+        const { pid, want, paused, startDue, leaving, sinceNs } = status;
+        const process = known(service)?.pid === pid ? {} : identityOf(pid);
         write(service, {
-          ...known,
+          ...process,
           want,
           paused,
           startDue,
           leaving,
           intent: undefined,
-          sinceNs: String(status.sinceNs),
+          sinceNs: String(sinceNs),
         });
       });
     });
     hooks.serviceReleased.tap('run-record', (service) => {
       attempt(() => {
         records.delete(keyOf(service));
-        file?.free(service);
-        if (file?.isEmpty !== true) return;
-        if (mark !== undefined) closeSync(mark.fd);
-        mark = undefined;
-        file.remove();
-        file = undefined;
+        open?.file.free(service);
+        if (open?.file.isEmpty === true) close();
       });
     });
   },
@@ -134,7 +150,8 @@ function hasRecords(stateDir: () => string): boolean {
   }
 }
 
-function identityOfDirectory(path: string): string {
+function directoryOf({ role, identity, path }: ServiceDirectory): string {
+  if (role === 'service') return identity;
   const { dev, ino } = statSync(path, { bigint: true });
   return `${dev}-${ino}`;
 }
@@ -155,18 +172,33 @@ function leftService({ pid, startTicks, want, startDue, leaving, intent, sinceNs
   };
 }
 
-/** Opens the mark of a file of records, and says how to set it. */
-function openMark(path: string): Mark {
-  const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-  return {
-    fd,
-    set() {
-      if (fstatSync(fd).size === 0) writeSync(fd, '1', 0);
-    },
-  };
+/** A file of records with its mark. */
+interface OpenFile extends Closeable {
+  readonly file: RecordFile;
+  /** `undefined`: the mark is not open. */
+  readonly markFd: number | undefined;
+  openMark(): void;
+  /** Writes into it what a new process takes away. */
+  setMark(): void;
 }
 
-interface Mark {
-  readonly fd: number;
-  set(): void;
+function openFile(file: RecordFile): OpenFile {
+  let fd: number | undefined;
+  return {
+    file,
+    get markFd() {
+      return fd;
+    },
+    openMark() {
+      fd ??= openSync(file.markPath, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    },
+    setMark() {
+      if (fd !== undefined && fstatSync(fd).size === 0) writeSync(fd, '1', 0);
+    },
+    close() {
+      if (fd !== undefined) closeSync(fd);
+      fd = undefined;
+      file.close();
+    },
+  };
 }

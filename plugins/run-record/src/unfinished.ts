@@ -7,6 +7,8 @@ import { findOrphan } from '@daemontap/posix';
 import type { RecordFileHeader, RunRecord } from './record.ts';
 
 const TICK_MS = 10;
+/** A start takes no longer, where nothing tells. */
+const LONGEST_MS = 1000;
 /** Clocks are read one after the other, and ticks are counted in whole ones. */
 const SLACK_TICKS = 2;
 
@@ -25,23 +27,27 @@ export function settled(record: RunRecord, { header, markPath, others }: GoneKer
   if (intent?.type !== 'start') return record;
   const { intent: _, ...rest } = record;
   const begunAtMs = emptiedAtMs(markPath);
-  if (begunAtMs === undefined) return { ...rest, startDue: true };
+  if (begunAtMs === 'never') return { ...rest, startDue: true };
   const { fromTicks, atMs } = intent;
+  // Both times are of the same clock, at nearly the same moment: it may have been set since.
+  const tookMs = begunAtMs === undefined ? LONGEST_MS : Math.max(begunAtMs - atMs, 0);
   const found = findOrphan({
-    // Both times are of the same clock, at nearly the same moment: it may have been set since.
-    startTicks: { from: fromTicks, to: fromTicks + Math.ceil(Math.max(begunAtMs - atMs, 0) / TICK_MS) + SLACK_TICKS },
+    startTicks: { from: fromTicks, to: fromTicks + Math.ceil(tookMs / TICK_MS) + SLACK_TICKS },
     parentPid: header.kernelPid,
     sessionId: header.sessionId,
     ancestorPids: header.ancestorPids,
     directory: record.directory,
     except: others,
   });
-  // Where there is none it has run and ended: that it ran must not be forgotten, as it may have been wanted once.
-  return { ...rest, ...found, startDue: false, sinceNs: String(BigInt(Math.round(begunAtMs)) * 1_000_000n) };
+  const sinceNs = String(BigInt(Math.round(begunAtMs ?? atMs)) * 1_000_000n);
+  if (found !== undefined) return { ...rest, ...found, startDue: false, sinceNs };
+  // It has run and ended: that it ran must not be forgotten, as it may have been wanted once.
+  return begunAtMs === undefined ? { ...rest, startDue: true } : { ...rest, startDue: false, sinceNs };
 }
 
-/** When a mark was emptied; `undefined`: it was not. */
-function emptiedAtMs(markPath: string): number | undefined {
+/** When a mark was emptied. `undefined`: somebody has removed it, or there was no room for one. */
+function emptiedAtMs(markPath: string): number | 'never' | undefined {
   const stats = statSync(markPath, { throwIfNoEntry: false });
-  return stats === undefined || stats.size > 0 ? undefined : stats.ctimeMs;
+  if (stats === undefined) return undefined;
+  return stats.size > 0 ? 'never' : stats.ctimeMs;
 }

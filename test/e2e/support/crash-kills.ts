@@ -94,6 +94,8 @@ export interface Operation {
 export interface SystemCalls {
   readonly from?: number;
   readonly stride?: number;
+  /** As {@link RandomKills.withinMs}. */
+  readonly withinMs?: number;
 }
 
 /** One system call of an operation, as strace counts them: the third `openat`. */
@@ -110,13 +112,13 @@ interface SystemCall {
 export async function killAtSystemCalls(
   scan: CrashScan,
   operation: Operation,
-  { from = 0, stride = 1 }: SystemCalls = {},
+  { from = 0, stride = 1, withinMs }: SystemCalls = {},
 ): Promise<number> {
   await using here = temporaryDirectory();
   const trace = here.join('trace');
   const { service, option } = operation;
   await carryOut(scan, operation, ['-o', trace]);
-  await goBack(scan, operation, true);
+  await goBack(scan, operation, LONG_MS);
   const calls = countedCalls(readFileSync(trace, 'latin1'));
   for (let index = from; index < calls.length; index += stride) {
     const { name, count } = calls[index] ?? { name: '', count: 0 };
@@ -125,7 +127,7 @@ export async function killAtSystemCalls(
       // No two runs are quite the same: one that has fewer of these calls ends alive.
       const inject = `inject=${name}:signal=KILL:when=${count}`;
       const isAlive = await carryOut(scan, operation, ['-o', '/dev/null', '-e', `trace=${name}`, '-e', inject]);
-      await goBack(scan, operation, isAlive);
+      await goBack(scan, operation, isAlive ? LONG_MS : withinMs, isAlive);
       expectNoViolations(scan);
     });
   }
@@ -168,10 +170,15 @@ async function carryOut(scan: CrashScan, operation: Operation, options: readonly
 }
 
 /** To where the service was. A command that had not arrived when svscan was killed is lost. */
-async function goBack(scan: CrashScan, { service, want, back }: Operation, isAlive: boolean): Promise<void> {
+async function goBack(
+  scan: CrashScan,
+  { service, want, back }: Operation,
+  withinMs: number | undefined,
+  isAlive = true,
+): Promise<void> {
   const before = service.want;
   service.want = isAlive ? want : undefined;
-  await scan.right(isAlive ? LONG_MS : undefined);
+  await scan.right(withinMs);
   service.want = before;
   if (back !== undefined) await scan.svc(back, service.name);
   await scan.right(LONG_MS);

@@ -3,6 +3,7 @@
  * for the services, and sees to it that no error ends a supervisor that runs.
  */
 import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { reportLine } from '@daemontap/formats';
 import { KernelError } from '@daemontap/kernel';
@@ -35,6 +36,8 @@ export interface SupervisorProgram {
 
 const WRONG_USE = 100;
 const TEMPORARY = 111;
+const LOCK_ATTEMPTS = 5;
+const LOCK_ATTEMPT_EVERY_MS = 50;
 const WRONG_USE_CODES: ReadonlySet<string> = new Set([
   'ROOT_DIRECTORY',
   'PLUGIN_FAILED',
@@ -93,12 +96,29 @@ export async function supervise(run: SupervisorRun): Promise<number> {
   // Before anything is started: a signal between the two would end it and leave the service behind.
   const signals = takeSignals({ inherited: system.inherited, stops, onHangUp });
   const { runtimeRoot, stopTimeoutMs } = settings;
-  const kernel = run.supervise({ ...system, path, plugins, runtimeRoot, stopTimeoutMs, serviceOptions });
+  const kernel = await whenUnlocked(() =>
+    run.supervise({ ...system, path, plugins, runtimeRoot, stopTimeoutMs, serviceOptions }),
+  );
   process.on('uncaughtException', survive).on('unhandledRejection', survive);
   onKernel?.(kernel);
   signals.sendTo(kernel);
   await kernel.done;
   return 0;
+}
+
+/**
+ * Tries again where a lock is held: the last child of a supervisor that was killed has it until it executes something.
+ * @throws what `make` throws
+ */
+async function whenUnlocked(make: () => Kernel): Promise<Kernel> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.code !== 'LOCK_HELD' || attempt === LOCK_ATTEMPTS) throw error;
+    }
+    await sleep(LOCK_ATTEMPT_EVERY_MS);
+  }
 }
 
 /** Ends the process with what `main` returns, or says why it could not. */

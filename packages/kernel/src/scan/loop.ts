@@ -16,6 +16,12 @@ import { DescriptorRoom } from './room.ts';
 const SCAN_EVERY_NS = 5_000_000_000n;
 /** Between two hurried looks: a thousand directories made one by one are not to be a thousand looks. */
 const LOOK_PAUSE_NS = 20_000_000n;
+/**
+ * A new kernel whose locks are held looks again so often, for so long, before it says so: the last child of one that was
+ * killed has all of its locks until it executes something.
+ */
+const LOCKED_PAUSE_NS = 50_000_000n;
+const LOCKED_FOR_NS = 2_000_000_000n;
 /** What a service with a log service takes, at most. */
 const DESCRIPTORS = 9;
 /** New services begun before others get their turn. */
@@ -29,11 +35,13 @@ export class ScanLoop {
   readonly #watchers: Closeable[] = [];
   readonly #done = Promise.withResolvers<void>();
   readonly #room: DescriptorRoom;
+  readonly #begunAtNs: bigint;
   #timer: Closeable | undefined;
   /** When each was said last; monotonic clock. */
   readonly #complaints = new Map<string, bigint>();
   #isLooking = false;
   #isAskedAgain = false;
+  #isLocked = false;
   #isHurried = false;
   #isStopping = false;
 
@@ -41,6 +49,7 @@ export class ScanLoop {
     this.#core = core;
     this.#held = held;
     this.#room = new DescriptorRoom(core.ports.files);
+    this.#begunAtNs = core.ports.clock.monotonicNs();
   }
 
   /** Resolves after {@link ScanLoop.stop}, when no service is supervised any more. */
@@ -101,6 +110,7 @@ export class ScanLoop {
     const { clock, files } = this.#core.ports;
     this.#isLooking = true;
     this.#isAskedAgain = false;
+    this.#isLocked = false;
     this.#isHurried = false;
     this.#timer?.close();
     try {
@@ -111,8 +121,20 @@ export class ScanLoop {
       this.#complain('unable to read directory', cause);
     } finally {
       this.#isLooking = false;
-      if (!this.#isStopping) this.#lookIn(this.#isAskedAgain ? LOOK_PAUSE_NS : SCAN_EVERY_NS);
+      if (!this.#isStopping) this.#lookIn(this.#pauseNs);
     }
+  }
+
+  get #pauseNs(): bigint {
+    if (this.#isAskedAgain) return LOOK_PAUSE_NS;
+    return this.#isLocked ? LOCKED_PAUSE_NS : SCAN_EVERY_NS;
+  }
+
+  /** True when it is too early to say that a lock is held. */
+  #waitsForLock(): boolean {
+    if (this.#core.ports.clock.monotonicNs() - this.#begunAtNs >= LOCKED_FOR_NS) return false;
+    this.#isLocked = true;
+    return true;
   }
 
   async #apply(entries: readonly ScanEntry[], lookedAtNs: bigint): Promise<void> {
@@ -170,7 +192,13 @@ export class ScanLoop {
       this.#isAskedAgain = true;
       return;
     }
-    const pair = new ServicePair({ core: this.#core, held, name, onEnd: () => this.#onEnd(identity) });
+    const pair = new ServicePair({
+      core: this.#core,
+      held,
+      name,
+      waitsForLock: () => this.#waitsForLock(),
+      onEnd: () => this.#onEnd(identity),
+    });
     this.#pairs.set(identity, { pair, present: true });
     try {
       pair.visit({ name, changedAtNs: clock.wallNs(), lookedAtNs: clock.monotonicNs() });

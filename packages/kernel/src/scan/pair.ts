@@ -26,6 +26,8 @@ export interface ServicePairOptions {
   /** The service's directory; the pair closes it. */
   readonly held: HeldDirectory;
   readonly name: Buffer;
+  /** The lock of one of the two is held. True: it is visited again soon, and nothing is to be said yet. */
+  waitsForLock(): boolean;
   /** Supervision of one of the two has ended. */
   onEnd(): void;
 }
@@ -43,6 +45,7 @@ export interface Visit {
 export class ServicePair {
   readonly held: HeldDirectory;
   readonly #core: Core;
+  readonly #waitsForLock: () => boolean;
   readonly #onEnd: () => void;
   #name: Buffer;
   #hasLog = false;
@@ -55,10 +58,11 @@ export class ServicePair {
   #endedAtNs: bigint;
   #stop: OrderlyStop | undefined;
 
-  constructor({ core, held, name, onEnd }: ServicePairOptions) {
+  constructor({ core, held, name, waitsForLock, onEnd }: ServicePairOptions) {
     this.#core = core;
     this.held = held;
     this.#name = name;
+    this.#waitsForLock = waitsForLock;
     this.#onEnd = onEnd;
     this.#sink = new ServiceSink(core);
     this.#endedAtNs = core.ports.clock.monotonicNs();
@@ -202,6 +206,7 @@ export class ServicePair {
       // A command may have come while it began.
       return service.state.phase === 'gone' ? undefined : { service, held };
     } catch (error) {
+      if (error instanceof KernelError && error.code === 'LOCK_HELD' && this.#waitsForLock()) return undefined;
       const { message, cause } = explain(error, `unable to supervise ${directory.label}`);
       this.#core.log.fatal(message, { cause, service: directory });
       return undefined;

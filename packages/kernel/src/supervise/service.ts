@@ -206,20 +206,21 @@ export class Service {
   #resume({ process, want, startDue, leaving, sinceNs }: LeftService, nowNs: bigint): State | undefined {
     const { clock, processes } = this.#core.ports;
     const agoNs = clock.wallNs() - sinceNs;
-    const changedAtNs = agoNs > 0n ? nowNs - agoNs : nowNs; // a wall clock may be set
+    // A log service has met the end of its input where nobody was left to hold it: what is written next must find it.
+    // For others what was known counts, as far as a clock that may be set can tell.
+    const startedAtNs = this.directory.role === 'log' ? nowNs - SECOND_NS : agoNs > 0n ? nowNs - agoNs : nowNs;
     const adopted = process && processes.adopt(process, (end) => this.#ended(process.pid, end));
     if (process !== undefined && adopted !== undefined) {
       this.#opened.push(adopted);
       this.#sinceNs = sinceNs;
       const { pid } = process;
       this.#core.log.info(`${this.directory.label} runs already (pid ${pid})`, { service: this.directory });
-      return { phase: 'up', want, pid, startedAtNs: changedAtNs, paused: adopted.isPaused, leaving };
+      return { phase: 'up', want, pid, startedAtNs, paused: adopted.isPaused, leaving };
     }
     if (leaving) return undefined; // it has left, and begins anew as any directory that is found
     if (process === undefined) this.#sinceNs = sinceNs;
     const again = want === 'up' || (want === 'once' && startDue);
-    // A log service has met the end of its input where nobody was left to hold it: what is written next must find it.
-    const notBeforeNs = this.directory.role === 'log' ? nowNs : changedAtNs + SECOND_NS;
+    const notBeforeNs = startedAtNs + SECOND_NS;
     return { phase: 'down', want, notBeforeNs, startAtNs: again ? notBeforeNs : undefined, asked: false, leaving };
   }
 
