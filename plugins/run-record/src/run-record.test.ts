@@ -326,8 +326,8 @@ describe('what a killed kernel has left', () => {
         const startTicks = readProcess(child.pid ?? 0)?.startTicks;
         expect(found(here)).toMatchObject({ process: { pid: child.pid, startTicks }, startDue: false });
         // From now on it is on record.
-        expect(record()).toMatchObject({ pid: child.pid, startTicks });
-        expect(record()).not.toHaveProperty('intent');
+        expect(record(2)).toMatchObject({ pid: child.pid, startTicks });
+        expect(record(2)).not.toHaveProperty('intent');
       } finally {
         const ended = new Promise((resolve) => child.once('exit', resolve));
         child.kill('SIGKILL');
