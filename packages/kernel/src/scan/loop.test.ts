@@ -81,6 +81,61 @@ describe('what appears', () => {
   });
 });
 
+describe('a lock that is held when the kernel begins', () => {
+  const locked = (...paths: readonly string[]): { simulation: Promise<Simulation>; unlock(): void } => {
+    const locks: { close(): void }[] = [];
+    return {
+      simulation: scanned({
+        services: { finger: { log: true } },
+        before: ({ files }) => void locks.push(...paths.map((path) => files.lockByOther(path))),
+      }),
+      unlock() {
+        for (const lock of locks) lock.close();
+      },
+    };
+  };
+
+  test('is looked at again every 50 ms, and nothing is said when it becomes free', async () => {
+    const { simulation: begun, unlock } = locked('/service/finger', '/service/finger/log');
+    const simulation = await begun;
+    await simulation.advanceMs(1000);
+    expect(simulation.story).toEqual([]);
+    unlock();
+    await simulation.advanceMs(50);
+    expect([simulation.story, simulation.reports]).toEqual([['started finger/log', 'started finger'], []]);
+  });
+
+  test('keeps one of the two from beginning, and not the other', async () => {
+    const { simulation: begun, unlock } = locked('/service/finger/log');
+    const simulation = await begun;
+    expect([simulation.story, simulation.reports]).toEqual([['started finger'], []]);
+    unlock();
+    await simulation.advanceMs(50 + SETTLED_MS);
+    expect([simulation.story, simulation.reports]).toEqual([['started finger', 'started finger/log'], []]);
+  });
+
+  test('is said after two seconds, and then at each scan', async () => {
+    const { simulation: begun } = locked('/service/finger');
+    const simulation = await begun;
+    await simulation.advanceMs(1999);
+    expect(simulation.reports).toEqual([]);
+    await simulation.advanceMs(50);
+    expect(warnings(simulation)).toEqual(['unable to acquire finger/supervise/lock']);
+    await simulation.advanceMs(SCAN_MS - 100);
+    expect(simulation.reports).toHaveLength(1);
+    await simulation.advanceMs(100);
+    expect(simulation.reports).toHaveLength(2);
+  });
+
+  test('keeps no stop waiting', async () => {
+    const { simulation: begun } = locked('/service/finger', '/service/finger/log');
+    const simulation = await begun;
+    simulation.kernel.stop();
+    await simulation.settle();
+    expect([simulation.isDone(), simulation.leftovers()]).toEqual([true, nothing]);
+  });
+});
+
 describe('few descriptors', () => {
   test('a service that there is no room for is complained of at each scan, and begun when there is', async () => {
     const simulation = await scanned({
