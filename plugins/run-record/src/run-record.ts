@@ -54,7 +54,7 @@ export const RECORD_SIZE = 256;
 export const runRecord: PluginFactory = definePlugin({
   name: 'run-record',
   apiVersion: 1,
-  apply({ hooks, log, stateDir }) {
+  apply({ hooks, log, stateDir, opened }) {
     let file: RecordFile | undefined;
     let isComplaining = false;
     const attempt = (body: () => void): void => {
@@ -68,7 +68,11 @@ export const runRecord: PluginFactory = definePlugin({
     };
     hooks.statusChanged.tap('run-record', (service, status) => {
       attempt(() => {
-        file ??= new RecordFile(`${stateDir()}/records-${process.pid}`);
+        if (file === undefined) {
+          const made = new RecordFile(`${stateDir()}/records-${process.pid}`);
+          opened({ close: () => made.remove() });
+          file = made;
+        }
         file.write(service, status);
       });
     });
@@ -95,6 +99,7 @@ class RecordFile {
   readonly #fd: number;
   readonly #slots = new Map<string, Slot>();
   readonly #free: number[] = [];
+  #isRemoved = false;
 
   constructor(path: string) {
     this.#path = path;
@@ -138,7 +143,10 @@ class RecordFile {
     this.#free.push(slot.index);
   }
 
+  /** The second time it does nothing. */
   remove(): void {
+    if (this.#isRemoved) return;
+    this.#isRemoved = true;
     rmSync(this.#path, { force: true });
     closeSync(this.#fd);
   }
