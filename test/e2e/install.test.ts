@@ -60,6 +60,8 @@ const KERNEL_LIMIT = 60_000;
 
 /** A job for every program in packages/cli/package.json. None needs rights or leaves anything. */
 const jobs: Readonly<Record<string, Job>> = {
+  daemontap: { words: ['--version'], stdout: /^\d+\.\d+\.\d+\n$/ },
+  'daemontap-node': { words: ['node', '-p', 'parseInt(process.versions.node) > 20'], stdout: 'true\n' },
   envdir: usage('envdir: usage: envdir dir child', 111),
   envuidgid: { words: ['nobody', '/bin/sh', '-c', 'echo $UID'], stdout: '65534\n' },
   fghack: { words: ['/bin/sh', '-c', 'echo said; exit 7'], code: 7, stdout: 'said\n' },
@@ -93,6 +95,8 @@ const neededNames = neededBy('@daemontap/cli');
 const programs = Object.keys(workspaceCalled('@daemontap/cli').manifest.bin ?? {});
 /** Those for which the caller's PATH decides: svscanboot sets its own, and says nothing. */
 const programsOfPath = programs.filter((name) => name !== 'svscanboot');
+/** Those that need a Node themselves: daemontap-node leaves it to its command. */
+const programsOfNode = programsOfPath.filter((name) => name !== 'daemontap-node');
 
 const here = temporaryDirectory();
 const prefix = here.join('pre fix');
@@ -133,7 +137,7 @@ describe('npm pack', () => {
     expect(paths).toEqual(expect.arrayContaining(['README.md', 'package.json']));
     const isCli = name === '@daemontap/cli';
     const wanted = isCli
-      ? /^(README\.md|package\.json|bin\/\w+|dist\/\w+\.cjs|launch\/[\w.-]+|demo\/.*\brun)$/
+      ? /^(README\.md|package\.json|bin\/[\w-]+|dist\/\w+\.cjs|launch\/[\w.-]+|demo\/.*\brun)$/
       : /^(README\.md|package\.json|dist\/.*\.(js|d\.ts))$/;
     expect(paths.filter((path) => !wanted.test(path) || /\.test\.|\.map$/.test(path))).toEqual([]);
     if (isCli) {
@@ -175,7 +179,7 @@ describe('installed from the tarballs', () => {
   test('files have the modes that every account can use them with, and no others', () => {
     const modeOf = (path: string): string => (lstatSync(path).mode & 0o7777).toString(8);
     for (const file of ourFiles()) {
-      const isProgram = /\/(bin\/\w+|launch\/own-node|demo\/.*\/run)$/.test(file.slice(modulesDir.length));
+      const isProgram = /\/(bin\/[\w-]+|launch\/own-node|demo\/.*\/run)$/.test(file.slice(modulesDir.length));
       expect([file, modeOf(file)]).toEqual([file, isProgram ? '755' : '644']);
       expect([dirname(file), modeOf(dirname(file))]).toEqual([dirname(file), '755']);
     }
@@ -208,7 +212,7 @@ describe('installed from the tarballs', () => {
     // Only what sh needs: the machine may have a Node in /usr/bin.
     const path = here.makeDirectory('tools');
     for (const tool of ['base64', 'cat', 'readlink']) symlinkSync(`/usr/bin/${tool}`, join(path, tool));
-    for (const name of programsOfPath) {
+    for (const name of programsOfNode) {
       const stderr = `${name}: fatal: unable to find Node: version 22.22 or later is needed, installed with daemontap or on PATH\n`;
       expect(await run([join(bareBinDir, name), here.path], { env: { PATH: path } })).toEqual(
         outcome({ code: 111, stderr }),
@@ -219,7 +223,7 @@ describe('installed from the tarballs', () => {
   test('with Node 20 alone, each program says what it needs and exits 111', async () => {
     const version = execFileSync(join(nodeDir(20), 'node'), ['-v'], { encoding: 'utf8' }).trim();
     expect(version).toMatch(/^v20\./);
-    for (const name of programsOfPath) {
+    for (const name of programsOfNode) {
       const stderr = `${name}: fatal: unable to run on Node ${version}: version 22.22 or later is needed\n`;
       expect(
         await run([join(bareBinDir, name), here.path], { env: { PATH: `${nodeDir(20)}:${SYSTEM_PATH}` } }),

@@ -33,7 +33,8 @@ async function startUnder(options: readonly string[], command: string): Promise<
   here.makeService('service', `echo $$ >>../ran; ${command}exec sleep 1000`);
   makeFifo(here.join('gate'));
   const from = bootTicks();
-  await using starter = start([...NODE, STARTER], { cwd: here.path });
+  // In a session of its own: what other tests leave at the same moment is none of its business.
+  await using starter = start(['setsid', ...NODE, STARTER], { cwd: here.path });
   const record = (): string => (existsSync(here.join('record')) ? readFileSync(here.join('record'), 'latin1') : '');
   const ran = (): string => (existsSync(here.join('ran')) ? readFileSync(here.join('ran'), 'latin1').trim() : '');
   await until(() => record() === 'ready   ', { describe: 'it is ready', state: starter.stderr, everyMs: 5 });

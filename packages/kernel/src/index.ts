@@ -11,7 +11,7 @@ export type {
   ServiceDirectory,
   ServiceStatus,
 } from './hooks.ts';
-export { superviseScanDirectory, superviseService } from './kernel.ts';
+export { checkPlugins, superviseScanDirectory, superviseService } from './kernel.ts';
 export type { Kernel, KernelOptions } from './kernel.ts';
 export { API_VERSION } from './plugin/contract.ts';
 export type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './plugin/contract.ts';

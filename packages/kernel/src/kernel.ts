@@ -105,6 +105,25 @@ export function superviseService(options: KernelOptions): Kernel {
   });
 }
 
+/**
+ * Applies plugins to no kernel, to see whether one would take them: `apply` opens nothing and starts nothing.
+ * @throws what {@link Kernel.replacePlugins} throws
+ */
+export function checkPlugins(plugins: readonly Plugin[]): void {
+  const nothing = { close() {} };
+  const host = new PluginHost({
+    program: 'svscan',
+    clock: { monotonicNs: () => 0n, wallNs: () => 0n, wakeAt: () => nothing },
+    readiness: { watchReadable: () => nothing },
+    stateDir() {
+      throw new Error('there is no kernel, and so no state directory');
+    },
+    serviceOptions: () => ({}),
+  });
+  host.replace(plugins);
+  host.close();
+}
+
 /** Holds the directory for a kernel, and lets go of it where none comes about. */
 function holding({ path, ports }: KernelOptions, make: (held: HeldDirectory) => Kernel): Kernel {
   let held: HeldDirectory;

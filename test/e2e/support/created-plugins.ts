@@ -19,9 +19,11 @@ export interface CreatedPlugins {
   readonly dir: string;
   /** Where the tarballs of our own packages are. */
   readonly tarballDir: string;
+  /** The tarball of one of our own packages. @throws Error when it was not packed */
+  tarballOf(name: string): string;
   /** The directory of a package, by the name that was given. */
   dirOf(name: string): string;
-  /** Runs one of a package's scripts with the Node that is installed, as its README says. */
+  /** Runs one of a package's scripts, with the machine's npm on the Node of {@link CreatePluginsOptions}. */
   runScript(name: string, script: string): Promise<Outcome>;
 }
 
@@ -29,8 +31,8 @@ export interface CreatedPlugins {
 export interface CreatePluginsOptions {
   readonly here: TemporaryDirectory;
   readonly wishes: readonly PluginWish[];
-  /** The directory of the Node that the creator runs on; default: the machine's. */
-  readonly nodeDir?: string;
+  /** The directory of the Node that npm, the creator and the scripts run on; default: the machine's. */
+  readonly nodeDir?: string | undefined;
 }
 
 /** Installs the creator alone, from its tarball. */
@@ -44,10 +46,10 @@ export async function installCreator(here: TemporaryDirectory): Promise<void> {
 export function runCreator(
   here: TemporaryDirectory,
   words: readonly string[],
-  { cwd = here.path, nodeDir }: { readonly cwd?: string; readonly nodeDir?: string } = {},
+  { cwd = here.path, nodeDir }: { readonly cwd?: string; readonly nodeDir?: string | undefined } = {},
 ): Promise<Outcome> {
-  const path = nodeDir === undefined ? machinePath() : [nodeDir, machinePath()].join(delimiter);
-  return run([here.join('creator/node_modules/.bin/create-daemontap-plugin'), ...words], { cwd, env: { PATH: path } });
+  const env = { PATH: pathWith(nodeDir) };
+  return run([here.join('creator/node_modules/.bin/create-daemontap-plugin'), ...words], { cwd, env });
 }
 
 /** Creates plugins and installs what they and `daemontap` need: one `node_modules` for all of them. */
@@ -61,11 +63,7 @@ export async function createPlugins({ here, wishes, nodeDir }: CreatePluginsOpti
   const folderOf = (name: string): string => name.replace(/^@.*\//, '');
   const dirOf = (name: string): string => join(dir, 'plugins', folderOf(name));
   for (const { name, kind } of wishes) {
-    const outcome = await runCreator(
-      here,
-      [name, dirOf(name), '--kind', kind],
-      nodeDir === undefined ? {} : { nodeDir },
-    );
+    const outcome = await runCreator(here, [name, dirOf(name), '--kind', kind], { nodeDir });
     if (outcome.code !== 0) throw new Error(`unable to create ${name}: ${outcome.stderr}`);
   }
   // They are not on npm: each of our own packages is its tarball, whoever asks for it.
@@ -76,13 +74,22 @@ export async function createPlugins({ here, wishes, nodeDir }: CreatePluginsOpti
   return {
     dir,
     tarballDir,
+    tarballOf(name) {
+      const found = packed.find((each) => each.name === name);
+      if (found === undefined) throw new Error(`${name} was not packed`);
+      return join(tarballDir, found.filename);
+    },
     dirOf,
     runScript: (name, script) =>
-      run([join(dir, 'node_modules/@daemontap/cli/launch/own-node'), 'npm', 'run', '--silent', script], {
+      run(['npm', 'run', '--silent', script], {
         cwd: dirOf(name),
         // Without what this run of vitest has set: the scripts run another one.
-        env: { PATH: machinePath(), HOME: dir, NO_COLOR: '1' },
+        env: { PATH: pathWith(nodeDir), HOME: dir, NO_COLOR: '1' },
         timeoutMs: 120_000,
       }),
   };
+}
+
+function pathWith(nodeDir: string | undefined): string {
+  return nodeDir === undefined ? machinePath() : [nodeDir, machinePath()].join(delimiter);
 }

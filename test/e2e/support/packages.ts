@@ -63,6 +63,14 @@ export async function packInto(directory: string, names: readonly string[]): Pro
   return Object.values(JSON.parse(json) as readonly Packed[]); // npm's own
 }
 
+/** Packs a package that is not of this repository, and returns the path of its tarball. */
+export async function packDir(dir: string, directory: string): Promise<string> {
+  const json = await npm(['pack', '--pack-destination', directory, '--ignore-scripts', '--json'], { cwd: dir });
+  const [packed] = Object.values(JSON.parse(json) as readonly Packed[]); // npm's own
+  if (packed === undefined) throw new Error(`${dir} was not packed`);
+  return join(directory, packed.filename);
+}
+
 /** The PATH without what npm has put in front of it: the machine's own Node and npm come first. */
 export function machinePath(): string {
   const path = (process.env['PATH'] ?? '').split(delimiter).filter((each) => !each.includes('node_modules'));

@@ -25,6 +25,8 @@ export interface LoadedModule {
   readonly isStale: boolean;
 }
 
+const LOAD_SECONDS = 10;
+
 const loaded = new Map<string, Omit<LoadedModule, 'isStale'> & { readonly digest: string }>();
 const failures = new Map<string, number>();
 
@@ -41,13 +43,28 @@ export async function loadModule(file: string): Promise<LoadedModule> {
   const failed = failures.get(file) ?? 0;
   try {
     // Node remembers that a module failed; under another name it is looked at again.
-    const exports = (await import(failed === 0 ? href : `${href}?retry=${failed}`)) as object;
+    const exports = await inTime(import(failed === 0 ? href : `${href}?retry=${failed}`) as Promise<object>);
     const version = versionOf(file);
     loaded.set(file, { exports, version, digest });
     return { exports, version, isStale: false };
   } catch (error) {
     failures.set(file, failed + 1);
     throw error;
+  }
+}
+
+/** A module that waits at its top level for what never comes would be waited for as long. */
+async function inTime<T>(loading: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new Error(`it is still being loaded after ${LOAD_SECONDS} seconds`)),
+    LOAD_SECONDS * 1000,
+  );
+  try {
+    return await Promise.race([loading, promise]);
+  } finally {
+    clearTimeout(timer);
+    loading.catch(() => {}); // it has been reported as late
   }
 }
 

@@ -57,7 +57,7 @@ test('every problem is told, unknown options with the nearest name, once', () =>
   expect(check(strict, { intervall: 3, greeting: 4, deep: { att: 1, at: 'x' }, other: 1 })).toEqual([
     'x.json: plugins[2][1].intervall: unknown option (did you mean interval?)',
     'x.json: plugins[2][1].other: unknown option',
-    'x.json: plugins[2][1].interval: Invalid key: Expected "interval" but received undefined',
+    'x.json: plugins[2][1].interval: it must be given',
     'x.json: plugins[2][1].greeting: Invalid type: Expected string but received 4',
     'x.json: plugins[2][1].deep.at: Invalid type: Expected number but received "x"',
     'x.json: plugins[2][1].deep.att: Invalid key: Expected never but received "att"',

@@ -47,13 +47,23 @@ function schemaProblems(schema: StandardSchema<object, object>, value: unknown):
       result.catch(() => {}); // its answer is of no use any more
       return whole('its schema does not answer at once');
     }
-    return (result.issues ?? []).map(({ path = [], message }) => ({
-      path: path.map((part) => (typeof part === 'object' ? part.key : part)),
-      message: message.replaceAll(/\s*\n\s*/g, ' '),
-    }));
+    return (result.issues ?? []).map(({ path: parts = [], message }) => {
+      const path = parts.map((part) => (typeof part === 'object' ? part.key : part));
+      // Libraries say in words of their own that there is nothing where something must be.
+      return { path, message: isMissing(value, path) ? 'it must be given' : message.replaceAll(/\s*\n\s*/g, ' ') };
+    });
   } catch (error) {
     return whole(`its schema fails: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** True when the last key of a path is not there, and what it would be in is. */
+function isMissing(value: unknown, path: readonly PropertyKey[]): boolean {
+  const key = path.at(-1);
+  if (key === undefined) return false;
+  let parent = value;
+  for (const part of path.slice(0, -1)) parent = isRecord(parent) ? parent[String(part)] : undefined;
+  return isRecord(parent) && !Object.hasOwn(parent, key);
 }
 
 /**

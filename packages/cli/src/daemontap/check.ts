@@ -1,6 +1,7 @@
 /** `daemontap check`: whether a configuration can be used, and those of the services, without running anything. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkPlugins } from '@daemontap/kernel';
 import type { ServiceDirectory } from '@daemontap/kernel';
 import { serviceProblems } from '../configuration/check-service.ts';
 import { program as voiceOf, writeAll } from '../program.ts';
@@ -12,6 +13,7 @@ const WRONG_USE = 100;
 /** Says what is wrong. @throws ConfigurationError */
 export async function check(options: DirectoryOptions): Promise<number> {
   const configuration = await configurationOf(options);
+  checkPlugins(configuration.plugins.map(({ plugin }) => plugin));
   const scanDir = scanDirOf(options);
   const services = servicesIn(scanDir);
   const problems = services.flatMap((service) => serviceProblems(configuration, service));

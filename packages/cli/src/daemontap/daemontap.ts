@@ -1,4 +1,5 @@
 /** The `daemontap` command: the human side of a scan directory. Its words are read by commander, as bytes. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
 import { argumentBytes } from '@daemontap/posix';
 import { ConfigurationError } from '../configuration/problem.ts';
@@ -55,6 +56,7 @@ export async function daemontap(): Promise<number> {
   );
   try {
     await main.parseAsync(argumentBytes().map(toWord), { from: 'user' });
+    await nextTurn(); // warnings come in one of their own
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE;

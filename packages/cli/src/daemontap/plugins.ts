@@ -1,20 +1,33 @@
 /** `daemontap plugins`: the stack that runs on a scan directory, or the one that would. */
-import { writeAll } from '../program.ts';
-import { configurationOf, scanDirOf } from './directory.ts';
+import { ConfigurationError, problemsOf } from '../configuration/problem.ts';
+import { program as voiceOf, writeAll } from '../program.ts';
+import { readSettings } from '../supervisors/settings.ts';
+import { configurationOf, fromWord, scanDirOf } from './directory.ts';
 import type { DirectoryOptions } from './directory.ts';
 import { askRunning } from './profile-socket.ts';
 import { profiledStack } from './stack-profile.ts';
 import type { ShownPlugin } from './stack-profile.ts';
 import { table } from './table.ts';
 
-/** Shows the plugins. @throws ConfigurationError */
+const { warning } = voiceOf('daemontap');
+
+/** Shows the plugins. Those that run are shown although the configuration cannot be used. @throws ConfigurationError */
 export async function plugins(options: DirectoryOptions & { readonly json?: boolean }): Promise<number> {
-  const configuration = await configurationOf(options);
-  const running = await askRunning(scanDirOf(options), configuration.settings.runtimeRoot);
-  const stack = running?.plugins ?? profiledStack(configuration.plugins, []);
+  const configuration = await configurationOf(options).catch(problemsOf);
+  const isUsable = 'settings' in configuration;
+  const running = await askRunning(scanDirOf(options), isUsable ? configuration.settings.runtimeRoot : rootOf(options));
+  if (running === undefined && !isUsable) throw new ConfigurationError(configuration);
+  for (const { place, message } of isUsable ? [] : configuration) warning(`${place}: ${message}`);
+  const stack = running?.plugins ?? profiledStack(isUsable ? configuration.plugins : [], []);
   const text = options.json === true ? `${JSON.stringify({ pid: running?.pid, plugins: stack }, undefined, 2)}\n` : '';
   writeAll(1, text === '' ? shown(stack, running?.pid) : text);
   return 0;
+}
+
+/** Where a running kernel is asked when the configuration cannot tell. */
+function rootOf({ runtimeDir }: DirectoryOptions): string {
+  if (runtimeDir !== undefined) return fromWord(runtimeDir).toString();
+  return readSettings(process.env, process.geteuid?.() ?? 0).runtimeRoot;
 }
 
 function shown(stack: readonly ShownPlugin[], pid: number | undefined): string {

@@ -23,13 +23,19 @@ export async function up(options: DirectoryOptions): Promise<number> {
   const socket = profileSocket(() => profiledStack(current.plugins, kernel?.profiles() ?? []));
   const pluginsOf = ({ plugins }: Configuration) => [...plugins.map(({ plugin }) => plugin), socket];
   const takeUp = async (made: Kernel): Promise<void> => {
+    const before = current;
     try {
-      const next = await configurationOf(options, current);
+      const next = await configurationOf(options, before);
+      if (before.file !== undefined && next.file === undefined) {
+        // Somebody writes it anew at this moment, perhaps.
+        throw new ConfigurationError([{ place: before.file, message: 'it is gone; {} in it stands for all defaults' }]);
+      }
+      const changes = compareConfigurations({ before, after: next });
+      current = next; // plugins ask for their options when they meet the services
       made.replacePlugins(pluginsOf(next));
-      const changes = compareConfigurations({ before: current, after: next });
-      current = next;
       for (const change of changes) made.log.info(`configuration: ${change}`);
     } catch (cause) {
+      current = before;
       refuse(made, cause);
     }
   };

@@ -1,13 +1,27 @@
 /** What is wrong with a plugin's answer: types hold for who compiles, and plugins are also written in JavaScript. */
+import type { SpawnPlan } from '../ports.ts';
+
+const PLAN: ReadonlySet<string> = new Set<keyof SpawnPlan>([
+  'file',
+  'argv',
+  'environment',
+  'descriptors',
+  'ignoredSignals',
+  'blockedSignals',
+  'descriptorLimit',
+  'markFd',
+]);
 
 /** What is wrong with an answer of `prepareSpawn`; `undefined`: nothing. */
 export function faultOfPlan(given: unknown): string | undefined {
   if (!isObject(given)) return `its answer must be the plan, and is ${nameOf(given)}`;
-  const areBytes = (value: unknown): boolean => Array.isArray(value) && value.every((each) => isBytes(each));
+  const unknown = Object.keys(given).find((key) => !PLAN.has(key));
+  // What is not carried out must not be asked for: it may be what a service is to be confined by.
+  if (unknown !== undefined) return `a plan has no ${unknown}, only ${[...PLAN].join(', ')}`;
   const isRight: Readonly<Record<string, readonly [isRight: boolean, what: string]>> = {
-    file: [isBytes(given['file']), 'a Buffer'],
-    argv: [areBytes(given['argv']), 'a list of Buffers'],
-    environment: [areBytes(given['environment']), 'a list of Buffers'],
+    file: [isText(given['file']), 'a Buffer without a zero byte'],
+    argv: [areTexts(given['argv']), 'a list of Buffers without zero bytes'],
+    environment: [areTexts(given['environment']), 'a list of Buffers without zero bytes'],
     descriptors: [arePairs(given['descriptors']), 'a list of pairs of descriptors'],
     ignoredSignals: [typeof given['ignoredSignals'] === 'bigint', 'a bigint'],
     blockedSignals: [typeof given['blockedSignals'] === 'bigint', 'a bigint'],
@@ -30,8 +44,12 @@ function isObject(given: unknown): given is Readonly<Record<string, unknown>> {
   return typeof given === 'object' && given !== null;
 }
 
-function isBytes(value: unknown): boolean {
-  return value instanceof Uint8Array;
+function isText(value: unknown): boolean {
+  return value instanceof Uint8Array && !value.includes(0);
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isText);
 }
 
 function arePairs(value: unknown): boolean {

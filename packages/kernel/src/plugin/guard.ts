@@ -3,7 +3,7 @@
  * with its plugin, hook and service, and stops neither another tap nor a service that runs.
  */
 import { KernelError } from '../errors.ts';
-import type { KernelHooks } from '../hooks.ts';
+import type { KernelHooks, LogSink } from '../hooks.ts';
 import type { Clock } from '../ports.ts';
 import { faultOfPlan, faultOfSink } from './answers.ts';
 import type { Logger, Plugin } from './contract.ts';
@@ -69,7 +69,7 @@ export function guard(guarded: Guarded): Tap {
     try {
       const given = tap(...args);
       if (isThenable(given)) return waits ? answer(guarded, args, given) : lateFailure(guarded, args, given);
-      return waits ? checked(hook, args, given) : given;
+      return waits ? checked(guarded, args, given) : given;
     } catch (error) {
       return failed(guarded, args, error);
     } finally {
@@ -91,7 +91,7 @@ function answer(guarded: Guarded, args: unknown[], given: PromiseLike<unknown>):
     reject(new KernelError('PLUGIN_SILENT', message));
     promised.then(closeUnwanted).catch(() => {}); // it has been reported as silent
   });
-  promised.then((value) => resolve(checked(profile.hook, args, value))).catch(reject);
+  promised.then((value) => resolve(checked(guarded, args, value))).catch(reject);
   return promise
     .catch((error: unknown) => failed(guarded, args, error))
     .finally(() => {
@@ -102,16 +102,43 @@ function answer(guarded: Guarded, args: unknown[], given: PromiseLike<unknown>):
 
 /** An async function type-checks as a tap that answers at once; its rejection would end the process. */
 function lateFailure(guarded: Guarded, args: unknown[], given: PromiseLike<unknown>): undefined {
-  Promise.resolve(given).catch((error: unknown) => say(guarded, nameIt(guarded, args, error)));
+  Promise.resolve(given).catch((error: unknown) => say(guarded, args, nameIt(guarded, args, error)));
 }
 
-/** @throws Error when it is not what the hook asks for */
-function checked(hook: string, [asked]: unknown[], given: unknown): unknown {
-  if (given === asked && hook === 'prepareSpawn') return given;
-  const fault = hook === 'prepareSpawn' ? faultOfPlan(given) : faultOfSink(given);
-  if (fault === undefined) return given;
-  closeUnwanted(given);
-  throw new TypeError(fault);
+/** @throws TypeError when it is not what the hook asks for */
+function checked(guarded: Guarded, args: unknown[], given: unknown): unknown {
+  const isPlan = guarded.profile.hook === 'prepareSpawn';
+  if (isPlan && given === args[0]) return given;
+  const fault = isPlan ? faultOfPlan(given) : faultOfSink(given);
+  if (fault !== undefined) {
+    closeUnwanted(given);
+    throw new TypeError(fault);
+  }
+  // `faultOfSink` has looked at it.
+  return isPlan || given === undefined ? given : guardedSink(given as LogSink, guarded.plugin, aboutOf(args));
+}
+
+/** A sink whose failures bear its plugin's name, and whose descriptors are numbers. */
+function guardedSink(sink: LogSink, plugin: Plugin, about: string): LogSink {
+  const named = <T>(what: string, body: () => T): T => {
+    try {
+      return body();
+    } catch (error) {
+      throw nameFailure({ plugin, what: `${what}${about}`, error });
+    }
+  };
+  const descriptor = (fd: unknown): number => {
+    if (Number.isInteger(fd) && Number(fd) >= 0) return Number(fd);
+    throw new TypeError(`it must give a descriptor, and gives ${String(fd)}`);
+  };
+  return {
+    openOutput: () => named('LogSink.openOutput', () => descriptor(sink.openOutput())),
+    ...(sink.openInput === undefined
+      ? {}
+      : { openInput: () => named('LogSink.openInput', () => descriptor(sink.openInput?.())) }),
+    end: () => named('LogSink.end', () => sink.end()),
+    close: () => named('LogSink.close', () => sink.close()),
+  };
 }
 
 /** @throws `PLUGIN_FAILED`, `PLUGIN_SILENT`, or what the plugin refuses with */
@@ -123,23 +150,38 @@ function failed(guarded: Guarded, args: unknown[], error: unknown): undefined {
     guarded.profile.failures++;
     throw named;
   }
-  say(guarded, named);
+  say(guarded, args, named);
 }
 
-function say({ profile, log }: Guarded, { message, cause }: KernelError): void {
+function say({ profile, log }: Guarded, args: readonly unknown[], { message, cause }: KernelError): void {
   profile.failures++;
+  const service = serviceIn(args);
   // A plugin that shows messages and fails cannot be told about its failure.
-  if (profile.hook !== 'reported') log.warning(message, { cause });
+  if (profile.hook !== 'reported') log.warning(message, service === undefined ? { cause } : { cause, service });
 }
 
-/** The failure with plugin, hook and service; a refusal in daemontools' words stays as it is. */
+/** The failure with plugin, hook and service. */
 function nameIt({ plugin, profile }: Guarded, args: unknown[], error: unknown): KernelError {
-  const isKnown = error instanceof KernelError;
-  // The kernel's own plugins speak in daemontools' words.
-  if (isKnown && (plugin.origin === undefined || error.code === 'PLUGIN_SILENT')) return error;
-  const message = `plugin ${titleOf(plugin)} failed in ${profile.hook}${aboutOf(args)}`;
-  if (!isKnown) return new KernelError('PLUGIN_FAILED', message, { cause: error });
-  return new KernelError(error.code, `${message}: ${error.message}`, { cause: error.cause });
+  if (error instanceof KernelError && error.code === 'PLUGIN_SILENT') return error;
+  return nameFailure({ plugin, what: `${profile.hook}${aboutOf(args)}`, error });
+}
+
+/** A failure with its plugin's name. What a plugin of the kernel's own refuses with is in daemontools' words, and stays so. */
+export function nameFailure({
+  plugin,
+  what,
+  error,
+}: {
+  readonly plugin: Plugin;
+  readonly what: string;
+  readonly error: unknown;
+}): KernelError {
+  if (!(error instanceof KernelError)) {
+    return new KernelError('PLUGIN_FAILED', `plugin ${titleOf(plugin)} failed in ${what}`, { cause: error });
+  }
+  if (plugin.origin === undefined) return error;
+  const message = `plugin ${titleOf(plugin)} refuses in ${what}: ${error.message}`;
+  return new KernelError(error.code, message, { cause: error.cause });
 }
 
 /** As messages call a plugin: `heartbeat (plugins[1] in daemontap.config.json)`. */
@@ -149,10 +191,15 @@ export function titleOf({ name, origin }: Plugin): string {
 
 /** ` for finger`: the service among what a tap was called with. */
 function aboutOf(args: readonly unknown[]): string {
-  for (const each of args) {
-    if (typeof each === 'object' && each !== null && 'label' in each) return ` for ${String(each.label)}`;
-  }
-  return '';
+  const service = serviceIn(args);
+  return service === undefined ? '' : ` for ${service.label}`;
+}
+
+function serviceIn(args: readonly unknown[]): { readonly label: string } | undefined {
+  return args.find(
+    (each): each is { readonly label: string } =>
+      typeof each === 'object' && each !== null && 'label' in each && typeof each.label === 'string',
+  );
 }
 
 /** A promise of any kind: not every library uses the language's own. */

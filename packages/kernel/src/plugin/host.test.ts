@@ -57,7 +57,7 @@ function plugin(name: string, body: (kernel: PluginKernel) => void, more: Partia
 const settle = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 const warning = (message: string, cause: unknown = reason): object => ({ level: 'warning', message, cause });
 const closeable = (name: string, closed: string[]): Closeable => ({ close: () => void closed.push(name) });
-const sink: LogSink = { openOutput: () => 1, end() {}, close() {} };
+const sink: LogSink = { openOutput: () => 41, end() {}, close() {} };
 const control: ControlPort = { command() {}, opened() {} };
 const watch: ScanWatch = { path: '/held/1', requestScan() {}, opened() {} };
 const place = 'plugins[1] in daemontap.config.json';
@@ -203,6 +203,8 @@ describe('hooks that tell', () => {
 
 describe('openLogSink', () => {
   const ask = (): Promise<LogSink | undefined> => host.hooks.openLogSink.promise(service);
+  /** Whether it is this file's sink, behind the guard. */
+  const isSink = (given: unknown): boolean => (given as LogSink | undefined)?.openOutput() === 41;
   const sinkOf = (
     name: string,
     tap: () => LogSink | undefined | Promise<LogSink>,
@@ -217,7 +219,7 @@ describe('openLogSink', () => {
       plugin('some', ({ hooks }) => hooks.openLogSink.tapPromise('some', async () => sink)),
       sinkOf('late', note('late')),
     );
-    expect(await ask()).toBe(sink);
+    expect(isSink(await ask())).toBe(true);
     expect(asked).toEqual(['none']);
   });
 
@@ -232,7 +234,7 @@ describe('openLogSink', () => {
       sinkOf('broken', tap as unknown as () => undefined, { origin: place }),
       sinkOf('works', () => sink),
     );
-    expect(await ask()).toBe(sink);
+    expect(isSink(await ask())).toBe(true);
     expect(said).toEqual([warning(`plugin broken (${place}) failed in openLogSink for finger`, cause)]);
     expect([strays, clock.pendingTimers]).toEqual([[], 0]);
   });
@@ -258,7 +260,7 @@ describe('openLogSink', () => {
     expect([given, said]).toEqual([undefined, []]);
     clock.advanceMs(1);
     await settle();
-    expect(given).toBe(sink);
+    expect(isSink(given)).toBe(true);
     const message = 'plugin silent has not answered openLogSink for finger for 10 seconds';
     expect(said).toEqual([{ level: 'warning', message, cause: undefined }]);
     late.resolve({ ...sink, ...closeable('the late one', closed) });
@@ -282,8 +284,66 @@ describe('openLogSink', () => {
     );
     await expect(ask()).rejects.toMatchObject({
       code: 'PIPE_FAILED',
-      message: `plugin foreign (${place}) failed in openLogSink for finger: unable to create pipe for finger`,
+      message: `plugin foreign (${place}) refuses in openLogSink for finger: unable to create pipe for finger`,
     });
+  });
+});
+
+describe('what a plugin has handed over', () => {
+  const foreign = (body: (kernel: PluginKernel) => void): Plugin => plugin('foreign', body, { origin: place });
+  const failing: LogSink = {
+    openOutput: throws,
+    openInput: () => 'x' as unknown as number,
+    end: throws,
+    close: throws,
+  };
+
+  test('a sink that fails is named with what it failed in', () => {
+    apply(foreign(({ hooks }) => hooks.openLogSink.tap('foreign', () => failing)));
+    let given: LogSink | undefined;
+    host.hooks.openLogSink.callAsync(service, (_error, answer) => (given = answer as LogSink));
+    const failures = (['openOutput', 'openInput', 'end', 'close'] as const).map((name) => {
+      try {
+        return given?.[name]?.();
+      } catch (error) {
+        return error;
+      }
+    });
+    const named = `plugin foreign (${place}) failed in`;
+    expect(failures).toEqual([
+      expect.objectContaining({ message: `${named} LogSink.openOutput for finger`, cause: reason }),
+      expect.objectContaining({
+        message: `${named} LogSink.openInput for finger`,
+        cause: new TypeError('it must give a descriptor, and gives x'),
+      }),
+      expect.objectContaining({ message: `${named} LogSink.end for finger`, cause: reason }),
+      expect.objectContaining({ message: `${named} LogSink.close for finger`, cause: reason }),
+    ]);
+  });
+
+  test('a callback, or a close, that fails is named', () => {
+    apply(
+      foreign(({ clock: ticking, opened }) => {
+        ticking.wakeAt(5n, throws);
+        opened({ close: throws });
+      }),
+    );
+    clock.advanceMs(1);
+    host.close();
+    expect(said).toEqual([
+      warning(`plugin foreign (${place}) failed in the callback of wakeAt`),
+      warning(`plugin foreign (${place}) failed in close`),
+    ]);
+  });
+
+  test('a failure in a hook about a service is reported as the service', () => {
+    const reports: Report[] = [];
+    apply(
+      plugin('shows', ({ hooks }) => hooks.reported.tap('shows', (report) => void reports.push(report))),
+      foreign(({ hooks }) => hooks.serviceReleased.tap('foreign', throws)),
+    );
+    host.hooks.serviceReleased.call(service);
+    expect(reports).toMatchObject([{ program: 'supervise', service: 'finger' }]);
   });
 });
 
@@ -308,12 +368,24 @@ describe('prepareSpawn', () => {
     [
       'answers half a plan',
       () => ({ file: Buffer.from('./run') }),
-      new TypeError("the plan's argv must be a list of Buffers, and is undefined"),
+      new TypeError("the plan's argv must be a list of Buffers without zero bytes, and is undefined"),
+    ],
+    [
+      'asks for what no plan has',
+      (given: SpawnPlan) => ({ ...given, uid: 65534 }),
+      new TypeError(
+        'a plan has no uid, only file, argv, environment, descriptors, ignoredSignals, blockedSignals, descriptorLimit, markFd',
+      ),
+    ],
+    [
+      'hides a zero byte',
+      (given: SpawnPlan) => ({ ...given, environment: [Buffer.from('A=\0')] }),
+      new TypeError("the plan's environment must be a list of Buffers without zero bytes, and is a list"),
     ],
     [
       'answers strings',
       (given: SpawnPlan) => ({ ...given, file: './run' }),
-      new TypeError("the plan's file must be a Buffer, and is a string"),
+      new TypeError("the plan's file must be a Buffer without a zero byte, and is a string"),
     ],
   ])('a tap that %s refuses the start, with plugin, hook and service', async (_, tap, cause) => {
     apply(

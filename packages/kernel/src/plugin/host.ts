@@ -3,13 +3,13 @@
  * a plugin has open when it is replaced. What a tap does wrong, the guard sees to.
  */
 import { closeAll } from '../close-all.ts';
-import { KernelError } from '../errors.ts';
+import { explain, KernelError } from '../errors.ts';
 import { createHooks } from '../hooks.ts';
 import type { ControlPort, KernelHooks, Report, ReportLevel, ScanWatch, ServiceDirectory } from '../hooks.ts';
 import type { Clock, Closeable, Readiness } from '../ports.ts';
 import { API_VERSION } from './contract.ts';
 import type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './contract.ts';
-import { guard, titleOf, WAITING } from './guard.ts';
+import { guard, nameFailure, titleOf, WAITING } from './guard.ts';
 import type { HookProfile, Tap } from './guard.ts';
 
 /** What the plugins of a kernel are given of it. */
@@ -136,18 +136,23 @@ export class PluginHost {
       clock: {
         monotonicNs: () => clock.monotonicNs(),
         wallNs: () => clock.wallNs(),
-        wakeAt(atNs, callback) {
-          const timer = owned(
-            opened,
-            clock.wakeAt(atNs, () => (opened.delete(timer), callback())),
-          );
+        wakeAt: (atNs, callback) => {
+          const call = this.#guardedCallback(plugin, 'wakeAt', callback);
+          const wake = (): void => {
+            opened.delete(timer);
+            call();
+          };
+          const timer = this.#owned(applied, clock.wakeAt(atNs, wake));
           return timer;
         },
       },
-      readiness: { watchReadable: (fd, callback) => owned(opened, readiness.watchReadable(fd, callback)) },
+      readiness: {
+        watchReadable: (fd, callback) =>
+          this.#owned(applied, readiness.watchReadable(fd, this.#guardedCallback(plugin, 'watchReadable', callback))),
+      },
       stateDir: () => stateDir(plugin.name),
       serviceOptions: (service) => serviceOptions(plugin.name, service),
-      opened: (thing) => void owned(opened, thing),
+      opened: (thing) => void this.#owned(applied, thing),
     };
     try {
       plugin.apply(kernel);
@@ -172,7 +177,8 @@ export class PluginHost {
     return Object.freeze(Object.fromEntries(entries)) as PluginHooks;
   }
 
-  #guarded({ plugin, profiles, opened }: Applied, hook: keyof KernelHooks, tap: Tap): Tap {
+  #guarded(applied: Applied, hook: keyof KernelHooks, tap: Tap): Tap {
+    const { plugin, profiles } = applied;
     let profile = profiles.get(hook);
     if (profile === undefined) {
       profile = { hook, calls: 0, failures: 0, spentNs: 0n, longestNs: 0n, waitedNs: 0n };
@@ -183,13 +189,44 @@ export class PluginHost {
     // What a plugin hands over within these is closed with the plugin, too.
     const scoped = <P extends ControlPort | ScanWatch>(port: P): P => ({
       ...port,
-      opened: (thing: Closeable) => port.opened(owned(opened, thing)),
+      opened: (thing: Closeable) => port.opened(this.#owned(applied, thing)),
     });
     return (...args) => guarded(...args.slice(0, -1), scoped(args.at(-1) as ControlPort | ScanWatch));
   }
 
-  #close({ plugin, opened }: Applied): void {
-    closeAll([...opened], (cause) => this.log.warning(`unable to close plugin ${titleOf(plugin)}`, { cause }));
+  #close({ opened }: Applied): void {
+    closeAll([...opened], (error) => {
+      const { message, cause } = explain(error, 'unable to close a plugin');
+      this.log.warning(message, { cause });
+    });
+  }
+
+  /** The same thing, which is forgotten once it is closed, and whose failure bears the plugin's name. */
+  #owned({ plugin, opened }: Applied, thing: Closeable): Closeable {
+    const own = {
+      close() {
+        if (!opened.delete(own)) return;
+        try {
+          thing.close();
+        } catch (error) {
+          throw nameFailure({ plugin, what: 'close', error });
+        }
+      },
+    };
+    opened.add(own);
+    return own;
+  }
+
+  /** Called by the system, where nobody but this could say whose it is. */
+  #guardedCallback(plugin: Plugin, what: string, callback: () => void): () => void {
+    return () => {
+      try {
+        callback();
+      } catch (error) {
+        const { message, cause } = nameFailure({ plugin, what: `the callback of ${what}`, error });
+        this.log.warning(message, { cause });
+      }
+    };
   }
 
   #loggerOf(plugin: Plugin | undefined): Logger {
@@ -229,17 +266,6 @@ function checkAll(plugins: readonly Plugin[]): void {
     const message = `plugin ${titleOf(plugin)} needs plugin ${missing}, which is not there`;
     throw new KernelError('PLUGIN_MISSING', message);
   }
-}
-
-/** The same thing, which is forgotten once it is closed. */
-function owned(opened: Set<Closeable>, thing: Closeable): Closeable {
-  const own = {
-    close() {
-      if (opened.delete(own)) thing.close();
-    },
-  };
-  opened.add(own);
-  return own;
 }
 
 function hooksOf(plugins: readonly Applied[]): KernelHooks {

@@ -81,7 +81,7 @@ export class ScanLoop {
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.#timer?.close();
-    closeAll(this.#watchers, (cause) => this.#complain('unable to stop watching the scan directory', cause));
+    this.#stopWatching();
     for (const { pair } of this.#pairs.values()) pair.stop({ kills: true });
     this.#finish();
   }
@@ -91,9 +91,16 @@ export class ScanLoop {
       path: this.#held.path,
       requestScan: () => this.requestScan(),
       opened: (watcher) => {
-        if (this.#isStopping) closeAll([watcher], (cause) => this.#complain('unable to stop watching', cause));
-        else this.#watchers.push(watcher);
+        this.#watchers.push(watcher);
+        if (this.#isStopping) this.#stopWatching();
       },
+    });
+  }
+
+  #stopWatching(): void {
+    closeAll(this.#watchers.splice(0), (error) => {
+      const { message, cause } = explain(error, 'unable to stop watching the scan directory');
+      this.#complain(message, cause);
     });
   }
 

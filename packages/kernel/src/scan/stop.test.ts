@@ -45,7 +45,7 @@ describe('what cannot be closed', () => {
     expect(simulation.processIn('/service/finger')?.signals).toEqual(['SIGTERM', 'SIGCONT']);
     await endBoth(simulation);
     expect(closed).toEqual(['first']);
-    expect(said(simulation)).toEqual([['unable to stop watching the scan directory', 'stuck']]);
+    expect(said(simulation)).toEqual([['plugin watchers failed in close', 'stuck']]);
   });
 
   test('a control transport: it is reported once for each service, and the lock is free', async () => {
@@ -62,8 +62,8 @@ describe('what cannot be closed', () => {
       'released finger/log',
     ]);
     expect(said(simulation)).toEqual([
-      ['unable to close finger', 'stuck'],
-      ['unable to close finger/log', 'stuck'],
+      ['plugin transports failed in close for finger', 'stuck'],
+      ['plugin transports failed in close for finger/log', 'stuck'],
     ]);
   });
 
@@ -84,7 +84,9 @@ describe('what cannot be closed', () => {
     const simulation = await scanned({ services: { finger: { log: true } }, plugins: [sinks] });
     simulation.kernel.stop();
     await endBoth(simulation);
-    expect(said(simulation)).toEqual(reasons.map((reason) => ['unable to close a log sink', reason]));
+    expect(said(simulation)).toEqual(
+      reasons.map((reason) => [`plugin sinks failed in LogSink.${reason.replace('stuck at ', '')} for finger`, reason]),
+    );
   });
 
   test('the sink or the transport of a single service: the same', async () => {

@@ -363,8 +363,9 @@ export class Service {
   #close(): void {
     this.#timer?.close();
     this.#settling?.close();
-    closeAll(this.#opened, (cause) => {
-      this.#core.log.warning(`unable to close ${this.directory.label}`, this.#about(cause));
+    closeAll(this.#opened, (error) => {
+      const { message, cause } = explain(error, 'unable to close what was opened');
+      this.#core.log.warning(`${message} for ${this.directory.label}`, this.#about(cause));
     });
     this.#opened.length = 0;
   }
