@@ -47,6 +47,7 @@ type Guard = 'TELLING' | 'ASKING' | 'ASKING_AT_ONCE';
 const hookClasses: Readonly<Record<string, string>> = {
   AsyncSeriesBailHook: 'one plugin after the other, until one answers with something else than `undefined`',
   AsyncSeriesWaterfallHook: 'one plugin after the other, each with the answer of the one before',
+  SyncBailHook: 'one plugin after the other, until one answers with something else than `undefined`',
   SyncHook: 'every plugin, one after the other',
 };
 

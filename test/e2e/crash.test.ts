@@ -11,12 +11,15 @@ const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 8);
 /** Each system call, or each so many. */
 const STRIDE = Number(process.env['CRASH_STRIDE'] ?? 30);
 /** Within how many milliseconds all must be right: the soak asks for a second, with nothing else on the machine. */
-const WITHIN_MS = Number(process.env['CRASH_WITHIN_MS'] ?? 20_000);
+const soakMs = process.env['CRASH_WITHIN_MS'];
+const WITHIN_MS = Number(soakMs ?? 20_000);
+/** Most of the time is waited for; where a second counts they have the machine for themselves. */
+const describeAll = soakMs === undefined ? describe.concurrent : describe;
 const seed = process.env['CRASH_SEED'];
 const ours = combinations.filter(({ server }) => server.name === 'daemontap');
 
 // C's leaves its supervises behind, so it vouches for the test.
-describe.each(combinations)('a killed svscan ($title)', (combination) => {
+describeAll.each(combinations)('a killed svscan ($title)', (combination) => {
   const isOurs = combination.server.name === 'daemontap';
   // C's svscan leaves its supervises alone, so it has less to show.
   const rounds = isOurs ? ROUNDS : Math.ceil(ROUNDS / 4);
@@ -42,7 +45,7 @@ const operations = [
 const canTrace = existsSync('/usr/bin/strace');
 if (!canTrace) console.log('skipped: svscan killed at each system call; it needs strace');
 
-describe.runIf(canTrace).each(ours.slice(0, 1))('svscan, killed at every system call', (combination) => {
+describeAll.each(canTrace ? ours.slice(0, 1) : [])('svscan, killed at every system call', (combination) => {
   test.each(operations)(
     'of svc $option $name',
     async ({ name, ...operation }) => {

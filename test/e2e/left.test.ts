@@ -254,6 +254,35 @@ describe.concurrent('what the next svscan finds', () => {
   });
 });
 
+const up = ourScanners.find(({ isUp }) => isUp === true);
+
+describe.runIf(up !== undefined)('daemontap up', () => {
+  test('whose run-record is taken out at HUP and taken back leaves what the next one needs', async () => {
+    if (up === undefined) return;
+    await using scan = scanDirectory(up, { prepare: ({ make }) => void make('a') });
+    const first = await scan.up('a');
+    const isLocked = async (): Promise<boolean> =>
+      (await run(['flock', '-n', recordsOf(scan), 'true'], { cwd: scan.here.path })).code === 1;
+    const configure = async (without: readonly string[], locked: boolean): Promise<void> => {
+      writeFileSync(scan.path('daemontap.config.json'), JSON.stringify({ preset: 'daemontools', without }));
+      process.kill(scan.svscan.pid, 'SIGHUP');
+      const isDone = async (): Promise<boolean> => (await isLocked()) === locked;
+      await until(isDone, { describe: `the records are ${locked ? '' : 'not '}locked`, state: scan.svscan.stderr });
+    };
+    expect(await isLocked()).toBe(true);
+    await configure(['run-record'], false);
+    await scan.svc('-t', 'a');
+    const second = await scan.up('a', first);
+    await configure([], true);
+    await end(scan.svscan);
+    await using next = await again(scan, up, ['a']);
+    expect([readRecord(scan.path('a'))?.pid, lives(second)]).toEqual([second, true]);
+    process.kill(next.pid, 'SIGTERM');
+    expect(await next.exit).toEqual({ code: 0, signal: undefined });
+    expect(readdirSync(scan.here.join('runtime'))).toEqual([]);
+  });
+});
+
 const ourSupervises = combinations.filter(({ server }) => server.name === 'daemontap');
 
 describe.concurrent.each(ourSupervises)('supervise ($title)', ({ server, client }) => {

@@ -38,9 +38,17 @@ export interface ServiceStatus {
 }
 
 /** What an earlier kernel, which did not stop in order, has left of a service. */
-export interface LeftService extends Pick<ServiceStatus, 'want' | 'sinceNs' | 'startDue' | 'leaving'> {
+export interface LeftService {
   /** The process that ran last; it may have ended since. `undefined`: none did. */
   readonly process: ProcessIdentity | undefined;
+  /** What was asked for, whatever is. */
+  readonly want: Want;
+  /** When its process began, or ended where there was none; wall clock. */
+  readonly sinceNs: bigint;
+  /** True where a start was due or had not begun. */
+  readonly startDue: boolean;
+  /** True after `svc -x`. */
+  readonly leaving: boolean;
   /** True where the process was about to be told to stop, and may not have been. */
   readonly stopDue: boolean;
 }
@@ -130,8 +138,8 @@ export interface KernelHooks {
    * @failure It is reported, and the next plugin is asked. A `KernelError` that is thrown is a refusal: no further plugin
    * is asked, what was opened is closed, the lock too, supervision ends until the next scan, and `supervise` ends.
    * @before `supervise/lock` is held; `findRunning` was answered.
-   * @after The first start follows, unless the service runs already, a file `down` lies there or the directory is still being filled. Commands
-   * may come from now on. What was handed over is closed when supervision ends, before `serviceReleased`. A plugin that
+   * @after The first start follows, unless the service runs already, a file `down` lies there or the directory is still
+   * being filled. Commands may come from now on. What was handed over is closed when supervision ends, before `serviceReleased`. A plugin that
    * comes with a change of the configuration is asked for each service that is supervised, and then told its status.
    */
   readonly openControl: SyncHook<[service: ServiceDirectory, control: ControlPort]>;
@@ -185,7 +193,7 @@ export interface KernelHooks {
    * Tells that a service is no longer supervised. Its process has ended before.
    * @calledBy A service or a log service, after `x`, or when its directory was removed or the kernel stops.
    * @before The last `statusChanged`; then control transports and lock were closed.
-   * @after A scan that still finds the directory begins with `openControl`; else the sink is closed.
+   * @after A scan that still finds the directory begins with `findRunning`; else the sink is closed.
    */
   readonly serviceReleased: SyncHook<[service: ServiceDirectory]>;
   /**

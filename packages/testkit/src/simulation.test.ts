@@ -9,7 +9,7 @@ test('the example of simulateScan is true', async () => {
   await simulation.settle();
   simulation.endIn('/service/finger');
   await simulation.advanceMs(1000);
-  expect(simulation.story).toEqual(['started finger', 'started finger/log', 'ended finger', 'started finger']);
+  expect(simulation.story).toEqual(['started finger/log', 'started finger', 'ended finger', 'started finger']);
 });
 
 test('the example of the README is true', async () => {

@@ -92,7 +92,7 @@ export interface Simulation extends World {
  * await simulation.settle();
  * simulation.endIn('/service/finger');
  * await simulation.advanceMs(1000);
- * simulation.story; // ['started finger', 'started finger/log', 'ended finger', 'started finger']
+ * simulation.story; // ['started finger/log', 'started finger', 'ended finger', 'started finger']
  */
 export function simulateScan({ services = {}, ...options }: SimulationOptions = {}): Simulation {
   return simulate(options, '/service', superviseScanDirectory, (files) => {

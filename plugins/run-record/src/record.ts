@@ -3,12 +3,17 @@ import type { ProcessEnd, ServiceDirectory, ServiceStatus } from '@daemontap/ker
 
 /** The first line: which kernel wrote the others, where its pids mean something, and whose child it was. */
 export interface RecordFileHeader {
+  /** Of the format. A file of another one is not read. */
   readonly version: 2;
+  /** The kernel that writes, or has written, the lines. */
   readonly kernelPid: number;
+  /** The kernel's session, which its services are in, too. */
   readonly sessionId: number;
-  /** Nearest first. */
+  /** The processes above the kernel, nearest first: who takes in what it leaves. */
   readonly ancestorPids: readonly number[];
+  /** As /proc/sys/kernel/random/boot_id says. */
   readonly bootId: string;
+  /** As the link /proc/self/ns/pid says. */
   readonly pidNamespace: string;
   /** When the first process of the namespace began: a container's namespace may have the number of one before. */
   readonly initStartTicks: number;
@@ -25,8 +30,11 @@ export interface RunRecord {
   /** Field 22 of /proc/PID/stat, clock ticks after boot: it makes the pid unique. */
   readonly startTicks?: number | undefined;
   readonly want: ServiceStatus['want'];
+  /** True after `svc -p`; whether it is so the process itself tells. */
   readonly paused: boolean;
+  /** True while a start is due or under way. */
   readonly startDue: boolean;
+  /** True after `svc -x`. */
   readonly leaving: boolean;
   /** What the kernel was about to do, in the words of the hook `intended`. */
   readonly intent?: Intent | undefined;

@@ -65,7 +65,9 @@ export async function crashScan(
   let startedAtMs = 0;
   const restart = (): void => {
     startedAtMs = performance.now();
-    programs.unshift(start([server.path('svscan'), path()], { cwd: here.path, env: serverEnvironment(server, here) }));
+    // In a session of its own: what others leave at the same moment is none of its business.
+    const words = ['setsid', server.path('svscan'), path()];
+    programs.unshift(start(words, { cwd: here.path, env: serverEnvironment(server, here) }));
   };
   const current = (): StartedProgram => {
     const [svscan] = programs;

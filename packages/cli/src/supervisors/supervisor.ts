@@ -186,7 +186,7 @@ function takeSignals({
   });
   process.on('SIGUSR1', () => {}); // else Node opens its debugger
   // Leaves: services run on, and nothing of what the next kernel needs is closed or removed.
-  process.on('SIGQUIT', () => process.exit(0));
+  if (!ignored.includes(constants.signals.SIGQUIT)) process.on('SIGQUIT', () => process.exit(0));
   for (const name of stops ? (['SIGTERM', 'SIGINT'] as const) : []) {
     if (ignored.includes(constants.signals[name])) continue;
     process.on(name, () => {
