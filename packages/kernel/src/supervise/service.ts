@@ -94,7 +94,7 @@ export class Service {
       left = core.hooks.findRunning.call(directory);
       this.#state = (left && this.#resume(left, nowNs)) ?? this.#state;
       core.hooks.openControl.call(directory, this.#port());
-      if (!isSettling) options.onSettled?.();
+      if (this.#state.phase !== 'settling') options.onSettled?.();
     } catch (error) {
       this.#close();
       throw error;
