@@ -71,7 +71,7 @@ export interface Processes {
   /**
    * Takes over a process that is no child of this one; its end is told as that of others, never within this call.
    * `undefined` as the end: how it ended cannot be known.
-   * @returns `undefined` when it is no longer there
+   * @returns `undefined` when it is no longer there, or has ended
    * @throws the system's error, with its code
    */
   adopt(process: ProcessIdentity, onEnd: (end: ProcessEnd | undefined) => void): Adopted | undefined;

@@ -1,4 +1,5 @@
 /** The processes of services: those started here, and those that an earlier kernel has left. */
+import { readdirSync } from 'node:fs';
 import type { ProcessIdentity, Processes } from '@daemontap/kernel';
 import { adoptProcess, openProcesses, readProcess } from '@daemontap/posix';
 import type { AdoptedProcess, Readiness } from '@daemontap/posix';
@@ -28,6 +29,11 @@ export function systemProcesses(readiness: Readiness, onError: (error: unknown) 
         },
       });
       if (taken === undefined) return undefined;
+      // Its parent has not looked yet. Told as an end it would come late: after others were begun that count on it.
+      if (hasEnded(pid)) {
+        taken.close();
+        return undefined;
+      }
       adopted.set(pid, taken);
       return {
         isPaused: readProcess(pid)?.state === 'T',
@@ -44,4 +50,14 @@ export function systemProcesses(readiness: Readiness, onError: (error: unknown) 
     },
     close: () => children.close(),
   };
+}
+
+/** True for what waits for its parent alone. Where threads are left, the process goes on without its first one. */
+function hasEnded(pid: number): boolean {
+  if (readProcess(pid)?.state !== 'Z') return false;
+  try {
+    return readdirSync(`/proc/${pid}/task`).length <= 1;
+  } catch {
+    return true; // reaped since
+  }
 }

@@ -193,6 +193,16 @@ describe('what is written', () => {
     expect(record()).not.toHaveProperty('intent');
   });
 
+  test('a kernel that is killed before it tells of a start has recorded since when that runs', () => {
+    tell({ ...running, sinceNs: 5n });
+    prepared();
+    intend('start');
+    plugin.call('serviceStarted', finger, process.pid);
+    const startedNs = plugin.clock.wallNs();
+    killed();
+    expect(found()).toMatchObject({ ...known, sinceNs: startedNs });
+  });
+
   test('a start that failed is not under way any more', () => {
     tell();
     prepared();

@@ -18,7 +18,7 @@ const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
 export const runRecord: PluginFactory = definePlugin({
   name: 'run-record',
   apiVersion: 1,
-  apply({ hooks, log, stateDir, opened }) {
+  apply({ hooks, log, clock, stateDir, opened }) {
     const records = new Map<string, RunRecord>();
     let open: OpenFile | undefined;
     let isHandedOver = false;
@@ -102,7 +102,8 @@ export const runRecord: PluginFactory = definePlugin({
       });
     });
     hooks.serviceStarted.tap('run-record', (service, pid) => {
-      attempt(() => write(service, { ...identityOf(pid), startDue: false, intent: undefined }));
+      const sinceNs = String(clock.wallNs());
+      attempt(() => write(service, { ...identityOf(pid), startDue: false, intent: undefined, sinceNs }));
     });
     hooks.serviceEnded.tap('run-record', (service, _pid, end) => {
       const before = records.get(keyOf(service));
