@@ -2,7 +2,7 @@
  * A start with an intent before it, a mark that the new process empties, and the pid behind it: a starter that is killed
  * at any of its system calls leaves enough to tell whether there is a process, and which.
  */
-import { appendFileSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { ancestorPids, bootTicks, findOrphan, readProcess } from '@daemontap/posix';
 import { expect, test } from 'vitest';
 import { makeFifo } from '../e2e/support/fifo.ts';
@@ -32,6 +32,8 @@ async function startUnder(options: readonly string[], command: string): Promise<
   await using here = temporaryDirectory();
   here.makeService('service', `echo $$ >>../ran; ${command}exec sleep 1000`);
   makeFifo(here.join('gate'));
+  // For reading, too: a starter that is killed before it reads must not keep the test waiting for a reader.
+  const gate = openSync(here.join('gate'), 'r+');
   const from = bootTicks();
   // In a session of its own: what other tests leave at the same moment is none of its business.
   await using starter = start(['setsid', ...NODE, STARTER], { cwd: here.path });
@@ -46,7 +48,8 @@ async function startUnder(options: readonly string[], command: string): Promise<
   await using strace = start(['strace', '-qq', '-p', String(parentPid), ...options], { cwd: '/' });
   const isAttached = (): boolean => /^TracerPid:\s+[1-9]/m.test(readFileSync(`/proc/${parentPid}/status`, 'latin1'));
   await until(isAttached, { describe: 'strace is attached', state: strace.stderr, everyMs: 2 });
-  appendFileSync(here.join('gate'), 'x');
+  writeSync(gate, 'x');
+  closeSync(gate);
   await until(() => isOver || record().endsWith('over'), { describe: 'it has started or is killed', everyMs: 5 });
   if (!isOver) process.kill(parentPid, 'SIGKILL');
   await Promise.all([starter.exit, strace.exit]);
