@@ -264,6 +264,23 @@ describe('a mark', () => {
     expect(size()).toBe(0);
   });
 
+  test('is emptied although no number is free below the limit of the process', async () => {
+    const many = Array.from({ length: 40 }, () => openSync('/dev/null', 'r'));
+    const { hard } = readLimit('nofile');
+    await run(request('/bin/true', { markFd, descriptorLimit: { soft: 12n, hard } }));
+    for (const fd of many) closeSync(fd);
+    expect(size()).toBe(0);
+  });
+
+  test('is emptied before the start where the process needs all numbers that it may have', () => {
+    const { hard } = readLimit('nofile');
+    const all = Array.from({ length: 8 }, (_, fd) => [fd, 1] as const);
+    expect(
+      start(request('./missing', { markFd, descriptors: all.slice(2), descriptorLimit: { soft: 8n, hard } })),
+    ).toBe('ENOENT');
+    expect(size()).toBe(0);
+  });
+
   test('is as it was where there was no process', () => {
     const twice: SpawnRequest['descriptors'] = [
       [5, 1],

@@ -2,7 +2,7 @@
  * Starts processes by posix_spawn(3): twice as fast as child_process, with the errno of the failed exec as an
  * exception, and under a soft descriptor limit below what this process has open.
  */
-import { closeSync, constants, openSync } from 'node:fs';
+import { constants, ftruncateSync } from 'node:fs';
 import { keepAtExec } from './descriptors.ts';
 import { systemError } from './errno.ts';
 import { readLimit, writeLimit } from './limits.ts';
@@ -85,17 +85,8 @@ export function spawn(request: SpawnRequest): number {
 function withActions(request: SpawnRequest, body: (actions: Uint8Array) => number): number {
   const actions = new Uint8Array(STRUCT_SIZE);
   succeed(cActionsInit(actions), 'posix_spawn_file_actions_init');
-  let scratch: number | undefined;
   try {
-    if (request.markFd !== undefined) {
-      // The number that the new process has the mark under meanwhile: one that nothing else in it has.
-      scratch = openSync('/dev/null', constants.O_RDONLY);
-      // Through the descriptor: the file's name may be gone. First, while the new process has it under this number.
-      const mark = `/proc/self/fd/${request.markFd}`;
-      const flags = constants.O_WRONLY | constants.O_TRUNC;
-      succeed(cAddOpen(actions, scratch, mark, flags, 0), 'posix_spawn_file_actions_addopen');
-      succeed(cAddClose(actions, scratch), 'posix_spawn_file_actions_addclose');
-    }
+    if (request.markFd !== undefined) addMark(actions, request, request.markFd);
     const taken = new Set<number>();
     for (const [target, source] of request.descriptors) {
       // dup2 of a descriptor that an earlier action has replaced would pass on the wrong file.
@@ -111,9 +102,28 @@ function withActions(request: SpawnRequest, body: (actions: Uint8Array) => numbe
     }
     return body(actions);
   } finally {
-    if (scratch !== undefined) closeSync(scratch);
     cActionsDestroy(actions);
   }
+}
+
+/**
+ * Lets the new process empty the mark. Its limit may be below all numbers that are free, so it has the mark under one
+ * that it has no use for, and closes that first. Where it needs all that it may have, the mark is emptied at once.
+ */
+function addMark(actions: Uint8Array, request: SpawnRequest, markFd: number): void {
+  const needed = new Set([...request.descriptors.flat(), markFd, request.directoryFd]);
+  let scratch = 3;
+  while (needed.has(scratch)) scratch++;
+  if (request.descriptorLimit !== undefined && scratch >= request.descriptorLimit.soft) {
+    ftruncateSync(markFd);
+    return;
+  }
+  // Through the descriptor: the file's name may be gone. First, while the new process has it under this number.
+  const mark = `/proc/self/fd/${markFd}`;
+  succeed(cAddClose(actions, scratch), 'posix_spawn_file_actions_addclose');
+  const flags = constants.O_WRONLY | constants.O_TRUNC;
+  succeed(cAddOpen(actions, scratch, mark, flags, 0), 'posix_spawn_file_actions_addopen');
+  succeed(cAddClose(actions, scratch), 'posix_spawn_file_actions_addclose');
 }
 
 function withLimit<T>(limit: Limit | undefined, body: () => T): T {
