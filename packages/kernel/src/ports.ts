@@ -34,7 +34,9 @@ export type ServiceSignal = 'SIGTERM' | 'SIGHUP' | 'SIGALRM' | 'SIGINT' | 'SIGKI
 
 /** Who a process is: numbers, as the system knows them. */
 export interface ProcessAccount {
+  /** The user. */
   readonly uid: number;
+  /** The group that it is in first of all. */
   readonly gid: number;
   /** The groups that it is in besides `gid`. */
   readonly groups: readonly number[];
