@@ -1,5 +1,6 @@
 export { commandLetters, commandNames, commandSignals, parseCommand } from './commands.ts';
 export type { Command } from './commands.ts';
+export { changeEnvironment, environmentEntry, environmentValue } from './environment.ts';
 export { reasonText, reportLine } from './report-line.ts';
 export type { ReportLine } from './report-line.ts';
 export { errorText, errorTextForCode } from './error-text.ts';

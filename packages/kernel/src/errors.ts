@@ -15,7 +15,8 @@ export type KernelErrorCode =
   | 'PLUGIN_MISSING'
   | 'PLUGIN_OPTIONS'
   | 'PLUGIN_REFUSED'
-  | 'RECORD_FAILED';
+  | 'RECORD_FAILED'
+  | 'START_FAILED';
 
 /** Knows a KernelError of another copy of this package, as a plugin's own dependencies may have one. */
 const BRAND = Symbol.for('@daemontap/kernel:KernelError');

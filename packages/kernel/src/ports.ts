@@ -32,6 +32,19 @@ export interface ProcessIdentity {
 /** The signals that a supervisor sends. */
 export type ServiceSignal = 'SIGTERM' | 'SIGHUP' | 'SIGALRM' | 'SIGINT' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT';
 
+/** Who a process is: numbers, as the system knows them. */
+export interface ProcessAccount {
+  /** The user. */
+  readonly uid: number;
+  /** The group that it is in first of all. */
+  readonly gid: number;
+  /** The groups that it is in besides `gid`. */
+  readonly groups: readonly number[];
+}
+
+/** What can be limited besides descriptors: RLIMIT_NAME of getrlimit(2), in lower case. */
+export type LimitedResource = 'as' | 'core' | 'cpu' | 'data' | 'fsize' | 'memlock' | 'nproc' | 'rss' | 'stack';
+
 /** How to start a service's process: data, which plugins change in the hook `prepareSpawn`. */
 export interface SpawnPlan {
   /** Executed as it is, relative to the service directory, without a search. */
@@ -48,6 +61,10 @@ export interface SpawnPlan {
   readonly blockedSignals: bigint;
   /** How many descriptors it may open; `undefined`: as the kernel. */
   readonly descriptorLimit: { readonly soft: bigint; readonly hard: bigint } | undefined;
+  /** Who the process is when it executes `file`; default: who the kernel is. */
+  readonly account?: ProcessAccount | undefined;
+  /** Soft limits that it has then; one above the hard limit stands for that. Default: as the kernel. */
+  readonly softLimits?: Readonly<Partial<Record<LimitedResource, bigint>>> | undefined;
   /**
    * A file that the new process empties before it executes `file`: what stood in it tells a later kernel whether this
    * start has come about. Default: none.
@@ -64,7 +81,8 @@ export interface Adopted extends Closeable {
 /** The processes of services. */
 export interface Processes {
   /**
-   * Starts a process in a directory and returns its pid. The call has either started it or thrown.
+   * Starts a process in a directory and returns its pid. The call has either started it or thrown. What of the plan it
+   * cannot do it refuses: a process that is to give up rights must never run with them.
    * @throws the system's error, with its code
    */
   spawn(request: SpawnPlan & { readonly directoryFd: number }, onEnd: (end: ProcessEnd | undefined) => void): number;

@@ -1,6 +1,7 @@
 /** What the launcher notes is read in a process of its own, since it is about that process. */
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
+import { inheritedVariables } from './inherited.ts';
 
 function inherited(env: Readonly<Record<string, string>>, args: readonly string[] = []): Record<string, unknown> {
   const script = `
@@ -43,4 +44,28 @@ test('no limit at all is noted as a word', () => {
 
 test('arguments are those behind the script', () => {
   expect(inherited({}, ['a b', '', 'é'])).toMatchObject({ args: ['a b', '', 'é'] });
+});
+
+test('what is to be inherited can be noted without a launcher, however much it is', () => {
+  const environment = ['A=\xff\n', '', 'NODE_OPTIONS=--nonsense', `LONG=${'x'.repeat(120_000)}`, 'END='];
+  const variables = inheritedVariables({
+    environment: environment.map((entry) => Buffer.from(entry, 'latin1')),
+    descriptorLimit: { soft: 2n ** 64n - 1n, hard: 2n ** 64n - 1n },
+    ignoredSignals: 2n ** 63n,
+    blockedSignals: 10n,
+    descriptors: [0, 2, 10],
+  }).map(String);
+  expect(variables.map((each) => each.replace(/=.*/, ''))).toEqual([
+    'DAEMONTAP_INHERITED',
+    'DAEMONTAP_ENVIRON0',
+    'DAEMONTAP_ENVIRON1',
+  ]);
+  const env = Object.fromEntries(variables.map((each) => [each.replace(/=.*/, ''), each.replace(/.*?=/, '')]));
+  expect(inherited(env)).toMatchObject({
+    environment,
+    descriptorLimit: { soft: String(2n ** 64n - 1n) },
+    ignoredSignals: String(2n ** 63n),
+    blockedSignals: '10',
+    descriptors: [0, 2, 10],
+  });
 });

@@ -6,6 +6,9 @@ import { readFileSync } from 'node:fs';
 import { readLimit } from './limits.ts';
 import type { Limit } from './limits.ts';
 
+/** What one variable takes: with its name it must stay below 128 KB. */
+const PIECE = 98_304;
+
 /** The caller's side of this process. */
 export interface Inherited {
   /** `NAME=value` entries, byte for byte. */
@@ -60,6 +63,26 @@ function noted(name: string): string {
     if (part === undefined) return text;
     text += part;
   }
+}
+
+/**
+ * The variables that the launcher would set: for a process that is to take this for what its caller handed over. What
+ * is in that environment has no effect on the process itself.
+ */
+export function inheritedVariables({
+  environment,
+  descriptorLimit,
+  ignoredSignals,
+  blockedSignals,
+  descriptors,
+}: Inherited): readonly Buffer[] {
+  const note = [descriptorLimit.soft, ignoredSignals.toString(16), blockedSignals.toString(16), ...descriptors];
+  const text = Buffer.concat(environment.map((entry) => Buffer.concat([entry, Buffer.of(0)]))).toString('base64');
+  const variables = [`DAEMONTAP_INHERITED=${note.join(' ')}`];
+  for (let index = 0; index * PIECE < text.length; index++) {
+    variables.push(`DAEMONTAP_ENVIRON${index}=${text.slice(index * PIECE, (index + 1) * PIECE)}`);
+  }
+  return variables.map((each) => Buffer.from(each));
 }
 
 function splitAt(bytes: Buffer, separator: number): readonly Buffer[] {

@@ -2,6 +2,7 @@ import type { KernelOptions } from '@daemontap/kernel';
 import { expect, expectTypeOf, test, vi } from 'vitest';
 import { nodeClock } from './clock.ts';
 import { runningSystem } from './running-system.ts';
+import type { PreparingProgram } from './prepared.ts';
 import type { RunningSystem } from './running-system.ts';
 
 const clock = nodeClock();
@@ -58,7 +59,9 @@ test('a wall clock that is set while the kernel runs is followed', () => {
 });
 
 test('the types: the system is what a kernel needs of it, and its end', () => {
-  expectTypeOf(runningSystem).parameters.toEqualTypeOf<[onError: (error: unknown) => void]>();
+  expectTypeOf(runningSystem).parameters.toEqualTypeOf<
+    [onError: (error: unknown) => void, preparing?: PreparingProgram | undefined]
+  >();
   expectTypeOf<RunningSystem>().toExtend<Pick<KernelOptions, 'ports' | 'basePlan'>>();
   // @ts-expect-error: who looks after errors must be said
   const wrong = (): unknown => runningSystem();

@@ -3,6 +3,8 @@ import { readdirSync } from 'node:fs';
 import type { ProcessIdentity, Processes } from '@daemontap/kernel';
 import { adoptProcess, openProcesses, readProcess } from '@daemontap/posix';
 import type { AdoptedProcess, Readiness } from '@daemontap/posix';
+import { prepared } from './prepared.ts';
+import type { PreparingProgram } from './prepared.ts';
 
 /** Processes of either kind by their pids. */
 export interface SystemProcesses extends Processes {
@@ -10,15 +12,21 @@ export interface SystemProcesses extends Processes {
   close(): void;
 }
 
-/**
- * Opens them, once in a process and before its first child.
- * @param onError told of what a callback throws
- */
-export function systemProcesses(readiness: Readiness, onError: (error: unknown) => void): SystemProcesses {
+/** What they need. */
+export interface SystemProcessesOptions {
+  readonly readiness: Readiness;
+  /** Told of what a callback throws. */
+  readonly onError: (error: unknown) => void;
+  /** For starts that take one; without it they are refused. */
+  readonly preparing: PreparingProgram | undefined;
+}
+
+/** Opens them, once in a process and before its first child. */
+export function systemProcesses({ readiness, onError, preparing }: SystemProcessesOptions): SystemProcesses {
   const children = openProcesses(onError);
   const adopted = new Map<number, AdoptedProcess>();
   return {
-    spawn: (request, onEnd) => children.spawn(request, onEnd),
+    spawn: (request, onEnd) => children.spawn(prepared(request, preparing), onEnd),
     adopt(process: ProcessIdentity, onEnd) {
       const { pid } = process;
       const taken = adoptProcess(process, {

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { nodeClock } from './clock.ts';
 import { nodeFiles } from './files.ts';
+import type { PreparingProgram } from './prepared.ts';
 import { systemProcesses } from './processes.ts';
 import type { KernelOptions, SpawnPlan } from '@daemontap/kernel';
 import { readLimit, openReadiness, readInherited, writeLimit, signalBit, tryLock } from '@daemontap/posix';
@@ -22,6 +23,8 @@ export interface RunningSystem extends Pick<KernelOptions, 'ports' | 'basePlan'>
  * Opens the running system, once in a process and before its first child. Raises the process's descriptor limits as
  * far as it may; services get those of the caller.
  * @param onError told of what a callback throws; by then nobody else can be
+ * @param preparing what services are started through that have an account or limits of their own; without it these are
+ * not started
  * @example
  * const system = runningSystem((error) => log(error));
  * const kernel = superviseScanDirectory({ ...system, path, plugins: daemontools(), runtimeRoot, stopTimeoutMs: 30_000 });
@@ -29,11 +32,11 @@ export interface RunningSystem extends Pick<KernelOptions, 'ports' | 'basePlan'>
  * await kernel.done;
  * system.close();
  */
-export function runningSystem(onError: (error: unknown) => void): RunningSystem {
+export function runningSystem(onError: (error: unknown) => void, preparing?: PreparingProgram): RunningSystem {
   const inherited = readInherited();
   const basePlan = basePlanOf(inherited);
   const readiness = openReadiness(onError);
-  const processes = systemProcesses(readiness, onError);
+  const processes = systemProcesses({ readiness, onError, preparing });
   return {
     ports: { clock: nodeClock(), files: nodeFiles({ tryLock }), processes, readiness },
     basePlan,

@@ -1,21 +1,17 @@
 /** envdir: runs a program with the environment changed as the files of a directory say, one variable a file. */
 import { closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs';
-import { errorText } from '@daemontap/formats';
+import { changeEnvironment, environmentEntry, errorText } from '@daemontap/formats';
 import { enterDirectory, enterOpenDirectory, hasCode } from '@daemontap/posix';
 import { isHelped } from '../help.ts';
 import { program } from '../program.ts';
 import type { Text } from '../program.ts';
 import type { Call, Step } from './chain.ts';
-import { changed } from './environment.ts';
 
 const { fatal, usage } = program('envdir');
 const USAGE = 'envdir: usage: envdir dir child';
 const TEXT = `Runs child with the environment changed by the files in dir: each sets the variable of its name to its first line,
 and removes it when it is empty.`;
 const DOT = 0x2e;
-const NEWLINE = 0x0a;
-const SPACE = 0x20;
-const TAB = 0x09;
 
 /** What could not be done, in the words of the message. */
 class Unable extends Error {
@@ -36,7 +32,7 @@ export function envdir({ words, given }: Call): Step {
   }
   try {
     const entries = within(directory, () => readEntries(directory));
-    return { child, given: { ...given, environment: entries.reduce(changed, given.environment) } };
+    return { child, given: { ...given, environment: entries.reduce(changeEnvironment, given.environment) } };
   } catch (error) {
     if (!(error instanceof Unable)) throw error;
     return { exitCode: fatal('unable to ', ...error.text, ': ', errorText(error.cause)) };
@@ -60,7 +56,7 @@ function readEntries(directory: Buffer): readonly Buffer[] {
     .filter((name) => name[0] !== DOT)
     .map((name) => {
       const content = attempt(['read ', directory, '/', name], () => readEntry(name));
-      return content.length === 0 ? name : Buffer.concat([name, Buffer.from('='), parseValue(content)]);
+      return environmentEntry({ name, content });
     });
 }
 
@@ -72,16 +68,6 @@ function readEntry(name: Buffer): Buffer {
     if (hasCode(error, 'ENOENT')) return Buffer.alloc(0);
     throw error;
   }
-}
-
-/** The first line without the blanks at its end; a NUL stands for a newline. */
-function parseValue(content: Buffer): Buffer {
-  const newline = content.indexOf(NEWLINE);
-  let end = newline === -1 ? content.length : newline;
-  while (end > 0 && (content[end - 1] === SPACE || content[end - 1] === TAB)) end--;
-  const value = content.subarray(0, end);
-  for (let nul = value.indexOf(0); nul !== -1; nul = value.indexOf(0, nul)) value[nul] = NEWLINE;
-  return value;
 }
 
 function attempt<T>(text: readonly Text[], body: () => T): T {

@@ -1,9 +1,9 @@
 /** envuidgid: puts an account's uid and gid into the environment, and changes neither. */
+import { changeEnvironment } from '@daemontap/formats';
 import { findAccount } from '@daemontap/posix';
 import { isHelped } from '../help.ts';
 import { program } from '../program.ts';
 import type { Call, Step } from './chain.ts';
-import { changed } from './environment.ts';
 
 const { fatal, usage } = program('envuidgid');
 const USAGE = 'envuidgid: usage: envuidgid account child';
@@ -17,5 +17,5 @@ export function envuidgid({ words, given }: Call): Step {
   const account = findAccount(name);
   if (account === undefined) return { exitCode: fatal('unknown account ', name) };
   const entries = [`GID=${account.gid}`, `UID=${account.uid}`].map((entry) => Buffer.from(entry));
-  return { child, given: { ...given, environment: entries.reduce(changed, given.environment) } };
+  return { child, given: { ...given, environment: entries.reduce(changeEnvironment, given.environment) } };
 }

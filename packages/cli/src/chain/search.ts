@@ -1,6 +1,6 @@
 /** How daemontools' programs find the program to run: section 1.5 of the behaviour reference. */
 import { constants } from 'node:os';
-import { variable } from './environment.ts';
+import { environmentValue } from '@daemontap/formats';
 
 const { EACCES, EISDIR, ENOENT, EPERM } = constants.errno;
 const COLON = 0x3a;
@@ -9,7 +9,7 @@ const SLASH = 0x2f;
 /** The paths to try for a program of that name, in order: itself, or one for each component of PATH. */
 export function candidates(name: Buffer, environment: readonly Buffer[]): readonly Buffer[] {
   if (name.includes(SLASH)) return [name];
-  const path = variable(environment, 'PATH') ?? Buffer.from('/bin:/usr/bin');
+  const path = environmentValue(environment, 'PATH') ?? Buffer.from('/bin:/usr/bin');
   const found: Buffer[] = [];
   for (let start = 0; start <= path.length;) {
     const colon = path.indexOf(COLON, start);

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { errorText } from '@daemontap/formats';
 import { findAccount, readLimit, writeLimit } from '@daemontap/posix';
+import type { ProcessAccount } from '@daemontap/posix';
 import { isHelped } from '../help.ts';
 import { program } from '../program.ts';
 import type { Call, Given, Step } from './chain.ts';
@@ -18,19 +19,25 @@ export function setuidgid({ words, given }: Call): Step {
   if (name === undefined || child.length === 0) return { exitCode: usage(USAGE) };
   const account = findAccount(name);
   if (account === undefined) return { exitCode: fatal('unknown account ', name) };
+  const exitCode = takeAccount({ ...account, groups: [] }, given);
+  return exitCode === undefined ? { child, given } : { exitCode };
+}
+
+/** Becomes an account, in its group and these others. Returns the exit code when that is refused. */
+export function takeAccount({ uid, gid, groups }: ProcessAccount, given: Given): number | undefined {
   // The groups first, while that is still allowed; the user last, as it ends what is allowed.
   try {
-    process.setgroups?.([account.gid]);
-    process.setgid?.(account.gid);
+    process.setgroups?.([...new Set([gid, ...groups])]);
+    process.setgid?.(gid);
   } catch (error) {
-    return { exitCode: fatal('unable to setgid: ', errorText(error)) };
+    return fatal('unable to setgid: ', errorText(error));
   }
   try {
-    withRoomForThreads(given, () => process.setuid?.(account.uid));
+    withRoomForThreads(given, () => process.setuid?.(uid));
   } catch (error) {
-    return { exitCode: fatal('unable to setuid: ', errorText(error)) };
+    return fatal('unable to setuid: ', errorText(error));
   }
-  return { child, given };
+  return undefined;
 }
 
 /**

@@ -3,11 +3,14 @@
 /** The modules of our own plugins. */
 const bundledPlugins: Readonly<Record<string, () => Promise<object>>> = {
   'control-fifo': () => import('@daemontap/control-fifo'),
+  envdir: () => import('@daemontap/envdir'),
   'log-pino': () => import('@daemontap/log-pino'),
   'log-pipe': () => import('@daemontap/log-pipe'),
   'log-stderr': () => import('@daemontap/log-stderr'),
   'run-record': () => import('@daemontap/run-record'),
   'scan-watch': () => import('@daemontap/scan-watch'),
+  setuidgid: () => import('@daemontap/setuidgid'),
+  softlimit: () => import('@daemontap/softlimit'),
   'status-file': () => import('@daemontap/status-file'),
 };
 

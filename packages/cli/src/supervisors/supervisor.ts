@@ -19,6 +19,7 @@ import {
 import type { Inherited, LineOutput } from '@daemontap/posix';
 import { daemontools } from '@daemontap/preset';
 import { runningSystem } from '@daemontap/system';
+import { preparingProgram } from './preparing.ts';
 import { readSettings, SettingError } from './settings.ts';
 import type { Settings } from './settings.ts';
 
@@ -90,7 +91,7 @@ export async function supervise(run: SupervisorRun): Promise<number> {
   // Whatever is wrong inside, services are worth more than a clean end of their supervisor.
   const { warning } = voice(name);
   const survive = (cause: unknown): void => warning('unable to finish a step', cause);
-  const system = runningSystem(survive);
+  const system = runningSystem(survive, preparingProgram());
   raisePriority();
   setProcessName({ name, words });
   // Before anything is started: a signal between the two would end it and leave the service behind.

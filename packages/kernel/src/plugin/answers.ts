@@ -1,5 +1,5 @@
 /** What is wrong with a plugin's answer: types hold for who compiles, and plugins are also written in JavaScript. */
-import type { SpawnPlan } from '../ports.ts';
+import type { LimitedResource, SpawnPlan } from '../ports.ts';
 
 const PLAN: ReadonlySet<string> = new Set<keyof SpawnPlan>([
   'file',
@@ -9,11 +9,28 @@ const PLAN: ReadonlySet<string> = new Set<keyof SpawnPlan>([
   'ignoredSignals',
   'blockedSignals',
   'descriptorLimit',
+  'account',
+  'softLimits',
   'markFd',
 ]);
 
-/** What is wrong with an answer of `prepareSpawn`; `undefined`: nothing. */
-export function faultOfPlan(given: unknown): string | undefined {
+const LIMITED: ReadonlySet<string> = new Set<LimitedResource>([
+  'as',
+  'core',
+  'cpu',
+  'data',
+  'fsize',
+  'memlock',
+  'nproc',
+  'rss',
+  'stack',
+]);
+
+/** What a service is confined by: another plugin may change it, and never lose it. */
+const CONFINES = ['account', 'softLimits'] as const;
+
+/** What is wrong with an answer of `prepareSpawn` about a plan; `undefined`: nothing. */
+export function faultOfPlan(given: unknown, before: unknown): string | undefined {
   if (!isObject(given)) return `its answer must be the plan, and is ${nameOf(given)}`;
   const unknown = Object.keys(given).find((key) => !PLAN.has(key));
   // What is not carried out must not be asked for: it may be what a service is to be confined by.
@@ -25,11 +42,14 @@ export function faultOfPlan(given: unknown): string | undefined {
     descriptors: [arePairs(given['descriptors']), 'a list of pairs of descriptors'],
     ignoredSignals: [typeof given['ignoredSignals'] === 'bigint', 'a bigint'],
     blockedSignals: [typeof given['blockedSignals'] === 'bigint', 'a bigint'],
+    account: [given['account'] === undefined || isAccount(given['account']), 'numbers of a user and of groups'],
+    softLimits: [given['softLimits'] === undefined || areLimits(given['softLimits']), 'bigints by their resources'],
   };
   for (const [key, [right, what]] of Object.entries(isRight)) {
     if (!right) return `the plan's ${key} must be ${what}, and is ${nameOf(given[key])}`;
   }
-  return undefined;
+  const lost = CONFINES.find((key) => given[key] === undefined && isObject(before) && before[key] !== undefined);
+  return lost === undefined ? undefined : `its answer must keep the plan's ${lost}, which another plugin has set`;
 }
 
 /** What is wrong with an answer of `openLogSink`; `undefined`: nothing. */
@@ -56,6 +76,18 @@ function arePairs(value: unknown): boolean {
   const isPair = (each: unknown): boolean =>
     Array.isArray(each) && each.length === 2 && each.every((fd) => Number.isInteger(fd) && fd >= 0);
   return Array.isArray(value) && value.every(isPair);
+}
+
+function isAccount(value: unknown): boolean {
+  const isId = (id: unknown): boolean => Number.isInteger(id) && Number(id) >= 0 && Number(id) < 2 ** 32 - 1;
+  if (!isObject(value)) return false;
+  const { uid, gid, groups } = value;
+  return isId(uid) && isId(gid) && Array.isArray(groups) && groups.every(isId);
+}
+
+function areLimits(value: unknown): boolean {
+  const isLimit = (soft: unknown): boolean => typeof soft === 'bigint' && soft >= 0n && soft < 2n ** 64n;
+  return isObject(value) && Object.entries(value).every(([name, soft]) => LIMITED.has(name) && isLimit(soft));
 }
 
 function nameOf(given: unknown): string {

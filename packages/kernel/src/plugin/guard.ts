@@ -109,7 +109,7 @@ function lateFailure(guarded: Guarded, args: unknown[], given: PromiseLike<unkno
 function checked(guarded: Guarded, args: unknown[], given: unknown): unknown {
   const isPlan = guarded.profile.hook === 'prepareSpawn';
   if (isPlan && given === args[0]) return given;
-  const fault = isPlan ? faultOfPlan(given) : faultOfSink(given);
+  const fault = isPlan ? faultOfPlan(given, args[0]) : faultOfSink(given);
   if (fault !== undefined) {
     closeUnwanted(given);
     throw new TypeError(fault);

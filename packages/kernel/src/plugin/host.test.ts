@@ -361,7 +361,33 @@ describe('prepareSpawn', () => {
     expect((await ask()).argv.join('')).toBe('12');
   });
 
-  test.each([
+  test('what one plugin confines a service by cannot be lost by another one, but changed', async () => {
+    const confined = { account: { uid: 7, gid: 8, groups: [9] }, softLimits: { core: 0n } };
+    const more = { account: { uid: 70, gid: 8, groups: [] }, softLimits: { core: 0n, as: 2n ** 64n - 1n } };
+    apply(
+      changes('first', (given) => ({ ...given, ...confined })),
+      changes('second', (given) => ({ ...given, ...more })),
+    );
+    expect(await ask()).toEqual({ ...plan, ...more });
+    apply(
+      changes('first', (given) => ({ ...given, ...confined })),
+      changes('loses', ({ account: _account, ...given }) => given),
+      changes('never', () => expect.unreachable()),
+    );
+    await expect(ask()).rejects.toMatchObject({
+      message: 'plugin loses failed in prepareSpawn for finger',
+      cause: new TypeError("its answer must keep the plan's account, which another plugin has set"),
+    });
+    apply(
+      changes('first', (given) => ({ ...given, ...confined })),
+      changes('loses', (given) => ({ ...given, softLimits: undefined })),
+    );
+    await expect(ask()).rejects.toMatchObject({
+      cause: new TypeError("its answer must keep the plan's softLimits, which another plugin has set"),
+    });
+  });
+
+  test.each<[what: string, tap: (given: SpawnPlan) => unknown, cause: Error]>([
     ['throws', throws, reason],
     ['rejects', async () => throws(), reason],
     ['answers nothing', () => undefined, new TypeError('its answer must be the plan, and is undefined')],
@@ -374,7 +400,7 @@ describe('prepareSpawn', () => {
       'asks for what no plan has',
       (given: SpawnPlan) => ({ ...given, uid: 65534 }),
       new TypeError(
-        'a plan has no uid, only file, argv, environment, descriptors, ignoredSignals, blockedSignals, descriptorLimit, markFd',
+        'a plan has no uid, only file, argv, environment, descriptors, ignoredSignals, blockedSignals, descriptorLimit, account, softLimits, markFd',
       ),
     ],
     [
@@ -382,6 +408,27 @@ describe('prepareSpawn', () => {
       (given: SpawnPlan) => ({ ...given, environment: [Buffer.from('A=\0')] }),
       new TypeError("the plan's environment must be a list of Buffers without zero bytes, and is a list"),
     ],
+    [
+      'names an account',
+      (given: SpawnPlan) => ({ ...given, account: 'www' }),
+      new TypeError("the plan's account must be numbers of a user and of groups, and is a string"),
+    ],
+    ...[
+      { uid: 1, gid: 1 },
+      { uid: -1, gid: 1, groups: [] },
+      { uid: 1, gid: 2 ** 32 - 1, groups: [] },
+    ].map<[string, (given: SpawnPlan) => unknown, Error]>((account) => [
+      `has a wrong number in ${JSON.stringify(account)}`,
+      (given: SpawnPlan) => ({ ...given, account }),
+      new TypeError("the plan's account must be numbers of a user and of groups, and is a object"),
+    ]),
+    ...[{ core: 0 }, { core: -1n }, { core: 2n ** 64n }, { nofile: 5n }].map<
+      [string, (given: SpawnPlan) => unknown, Error]
+    >((softLimits) => [
+      `has a wrong limit of ${Object.entries(softLimits).join()}`,
+      (given: SpawnPlan) => ({ ...given, softLimits }),
+      new TypeError("the plan's softLimits must be bigints by their resources, and is a object"),
+    ]),
     [
       'answers strings',
       (given: SpawnPlan) => ({ ...given, file: './run' }),

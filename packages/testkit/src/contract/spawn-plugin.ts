@@ -55,6 +55,8 @@ const richPlan: SpawnPlan = {
   ignoredSignals: 1n << 12n,
   blockedSignals: 1n << 63n,
   descriptorLimit: { soft: 1024n, hard: 4096n },
+  account: { uid: 1, gid: 2, groups: [3] },
+  softLimits: { core: 0n, cpu: 3600n },
 };
 
 /**
@@ -212,5 +214,7 @@ function copyOf(plan: SpawnPlan): SpawnPlan {
     environment: copyAll(plan.environment),
     descriptors: plan.descriptors.map(([target, source]) => [target, source]),
     descriptorLimit: plan.descriptorLimit && { ...plan.descriptorLimit },
+    ...(plan.account && { account: { ...plan.account, groups: [...plan.account.groups] } }),
+    ...(plan.softLimits && { softLimits: { ...plan.softLimits } }),
   };
 }

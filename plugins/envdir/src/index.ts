@@ -1,0 +1,2 @@
+export { envdir } from './envdir.ts';
+export type { EnvdirOptions } from './envdir.ts';

@@ -1,0 +1,2 @@
+export { setuidgid } from './setuidgid.ts';
+export type { SetuidgidOptions } from './setuidgid.ts';

@@ -1,0 +1,2 @@
+export { softlimit } from './softlimit.ts';
+export type { SoftLimit, SoftlimitOptions } from './softlimit.ts';
