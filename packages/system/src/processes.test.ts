@@ -15,7 +15,7 @@ const errors: unknown[] = [];
 
 beforeEach(() => {
   readiness = openReadiness((error) => errors.push(error));
-  processes = systemProcesses(readiness, (error) => errors.push(error));
+  processes = systemProcesses({ readiness, onError: (error) => errors.push(error), preparing: undefined });
 });
 afterEach(async () => {
   if (last !== undefined && readProcess(last) !== undefined) process.kill(last, 'SIGKILL');
