@@ -46,7 +46,10 @@ async function startUnder(options: readonly string[], command: string): Promise<
   let isOver = false;
   void starter.exit.then(() => (isOver = true));
   await using strace = start(['strace', '-qq', '-p', String(parentPid), ...options], { cwd: '/' });
-  const isAttached = (): boolean => /^TracerPid:\s+[1-9]/m.test(readFileSync(`/proc/${parentPid}/status`, 'latin1'));
+  const statusPath = `/proc/${parentPid}/status`;
+  // Attaching lets it read anew, which may be the call that it is killed at.
+  const isAttached = (): boolean =>
+    isOver || !existsSync(statusPath) || /^TracerPid:\s+[1-9]/m.test(textOf(statusPath));
   await until(isAttached, { describe: 'strace is attached', state: strace.stderr, everyMs: 2 });
   writeSync(gate, 'x');
   closeSync(gate);
@@ -65,6 +68,15 @@ async function startUnder(options: readonly string[], command: string): Promise<
   expect(ran()).toBe(String(pid));
   if (pid !== undefined) process.kill(pid, 'SIGKILL');
   return wasFound ? 'found' : 'recorded';
+}
+
+/** A file of /proc; nothing when its process has ended meanwhile. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 /** The system calls from the gate to the end, as strace counts them: `openat`, the third. */

@@ -185,6 +185,9 @@ function isRight(service: CrashService, said: string, known: Start | undefined):
   const [, what, pid, seconds] = /^(?:.*): (up|down) (?:\(pid (\d+)\) )?(\d+) seconds/.exec(said) ?? [];
   if (what === undefined) return false;
   const notes = said.slice(said.indexOf(' seconds') + ' seconds'.length);
+  // It has begun again since it was last heard of, and has not told yet; whether it should have, its starts tell.
+  const isUnheard = what === 'up' && want !== 'down' && (startTicksOf(Number(pid)) ?? -1) > (known?.ticks ?? Infinity);
+  if (isUnheard) return true;
   if (!isAlive(known)) {
     const expected = isNormallyUp ? ', normally up' : '';
     return said.startsWith(`${name}: down `) && isNoted(notes, expected, want, 'up');
