@@ -8,6 +8,7 @@ export { keepAtExec, openPipe, placeDescriptors } from './descriptors.ts';
 export { enterDirectory, enterOpenDirectory } from './directory.ts';
 export { errnoOf, hasCode, systemError } from './errno.ts';
 export { exitAtOnce, prepareExec } from './exec.ts';
+export { fileIdentity, identityOf } from './file-identity.ts';
 export { ensureFifo, mkfifo } from './fifo.ts';
 export { argumentBytes, inheritedVariables, readInherited } from './inherited.ts';
 export type { Inherited } from './inherited.ts';

@@ -3,7 +3,7 @@
  * mark of its own, a service gets what C would give it; so it is told by when it began, by whose child it is now, and
  * by where it works.
  */
-import { statSync } from 'node:fs';
+import { fileIdentity } from './file-identity.ts';
 import { readProcess, readProcesses } from './process-table.ts';
 import type { ProcessEntry } from './process-table.ts';
 import type { ProcessIdentity } from './adopt.ts';
@@ -64,8 +64,7 @@ function bears({ pid }: ProcessEntry, { directory, pipe }: OrphanSearch): boolea
 
 function identityOf(path: string): string | undefined {
   try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}-${ino}`;
+    return fileIdentity(path);
   } catch {
     return undefined; // somebody else's, or ended meanwhile
   }

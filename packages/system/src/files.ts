@@ -21,6 +21,7 @@ import {
 import type { BigIntStats } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { systemCode } from '@daemontap/kernel';
+import { identityOf } from '@daemontap/posix';
 import type { Files, HeldDirectory, ScanEntry } from '@daemontap/kernel';
 
 const SLASH = 0x2f;
@@ -131,10 +132,6 @@ function closing(fd: number): { close(): void } {
 
 function inside({ path }: HeldDirectory, name: string | Buffer): string | Buffer {
   return typeof name === 'string' ? `${path}/${name}` : Buffer.concat([Buffer.from(`${path}/`), name]);
-}
-
-function identityOf({ dev, ino }: BigIntStats): string {
-  return `${dev}-${ino}`;
 }
 
 /** What a look at a name saw; the entry of an unchanged one is handed out again. */

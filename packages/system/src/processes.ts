@@ -38,13 +38,14 @@ export function systemProcesses({ readiness, onError, preparing }: SystemProcess
       });
       if (taken === undefined) return undefined;
       // Its parent has not looked yet. Told as an end it would come late: after others were begun that count on it.
-      if (hasEnded(pid)) {
+      const state = readProcess(pid)?.state;
+      if (state === 'Z' && isAlone(pid)) {
         taken.close();
         return undefined;
       }
       adopted.set(pid, taken);
       return {
-        isPaused: readProcess(pid)?.state === 'T',
+        isPaused: state === 'T',
         close() {
           if (adopted.get(pid) === taken) adopted.delete(pid);
           taken.close();
@@ -60,9 +61,8 @@ export function systemProcesses({ readiness, onError, preparing }: SystemProcess
   };
 }
 
-/** True for what waits for its parent alone. Where threads are left, the process goes on without its first one. */
-function hasEnded(pid: number): boolean {
-  if (readProcess(pid)?.state !== 'Z') return false;
+/** True where no other thread is left: with one, a process goes on without its first one. */
+function isAlone(pid: number): boolean {
   try {
     return readdirSync(`/proc/${pid}/task`).length <= 1;
   } catch {

@@ -9,8 +9,8 @@ import type {
   Report,
   ServiceDirectory,
   ServiceStatus,
-  SpawnPlan,
 } from '@daemontap/kernel';
+import { basePlan } from './base-plan.ts';
 import { FakeFiles } from './fake-files.ts';
 import type { FakeService } from './fake-files.ts';
 import { FakeProcesses } from './fake-processes.ts';
@@ -188,20 +188,6 @@ function simulate(
     isDone: () => done,
   };
 }
-
-const basePlan: SpawnPlan = {
-  file: Buffer.from('./run'),
-  argv: [Buffer.from('./run')],
-  environment: [],
-  descriptors: [
-    [0, 0],
-    [1, 1],
-    [2, 2],
-  ],
-  ignoredSignals: 0n,
-  blockedSignals: 0n,
-  descriptorLimit: undefined,
-};
 
 /** Everything that waits for a promise alone is done when an immediate comes. */
 function settle(): Promise<void> {

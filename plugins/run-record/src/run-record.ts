@@ -3,10 +3,10 @@
  * again, to know that it is the same one, and never to start a second one. It is written before what it tells of is
  * done, and again afterwards.
  */
-import { closeSync, constants, fstatSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { definePlugin, KernelError } from '@daemontap/kernel';
 import type { Closeable, LeftService, PluginFactory, ServiceDirectory } from '@daemontap/kernel';
-import { bootTicks, readProcess } from '@daemontap/posix';
+import { bootTicks, fileIdentity, readProcess } from '@daemontap/posix';
 import { withEnd } from './record.ts';
 import type { RunRecord } from './record.ts';
 import { recordNames } from './open-records.ts';
@@ -34,14 +34,17 @@ export const runRecord: PluginFactory = definePlugin({
       isHandedOver = true;
       return open.file;
     };
+    const complain = (cause: unknown): void => {
+      if (!isComplaining) log.warning('unable to record what is running', { cause });
+      isComplaining = true;
+    };
     /** Services are worth more than their records: a failure is said once. */
     const attempt = (body: () => void): void => {
       try {
         body();
         isComplaining = false;
       } catch (cause) {
-        if (!isComplaining) log.warning('unable to record what is running', { cause });
-        isComplaining = true;
+        complain(cause);
       }
     };
     /** What is on record; of an earlier kernel's it is known from then on. */
@@ -69,9 +72,7 @@ export const runRecord: PluginFactory = definePlugin({
         if (hasRecords(stateDir)) {
           throw new KernelError('RECORD_FAILED', `unable to read what was running as ${service.label}`, { cause });
         }
-        attempt(() => {
-          throw cause;
-        });
+        complain(cause);
         return undefined; // no earlier kernel has written any, either
       }
     });
@@ -152,9 +153,7 @@ function hasRecords(stateDir: () => string): boolean {
 }
 
 function directoryOf({ role, identity, path }: ServiceDirectory): string {
-  if (role === 'service') return identity;
-  const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev}-${ino}`;
+  return role === 'service' ? identity : fileIdentity(path);
 }
 
 function identityOf(pid: number | undefined): Pick<RunRecord, 'pid' | 'startTicks'> {

@@ -16,7 +16,7 @@ import type { CrashService, Start } from './crash-services.ts';
 import { run } from './run.ts';
 import { start } from './start.ts';
 import type { StartedProgram } from './start.ts';
-import { clientsIn, processState, serverEnvironment } from './supervised.ts';
+import { clientsIn, processState, serverEnvironment, startTicksOf } from './supervised.ts';
 import type { Clients, Combination } from './supervised.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 import { until } from './until.ts';
@@ -207,13 +207,4 @@ function isNoted(notes: string, expected: string, want: CrashService['want'], ot
 function describeTruth({ want, isPaused }: CrashService, known: Start | undefined): string {
   const what = isAlive(known) ? `up (pid ${known.pid}, since tick ${known.ticks})` : 'down';
   return `${what}, wanted ${want ?? 'either way'}${isPaused ? ', paused' : ''}`;
-}
-
-function startTicksOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
-  } catch {
-    return undefined;
-  }
 }

@@ -237,12 +237,13 @@ export function linesOf(file: string): readonly string[] {
 
 /** One letter for what a process does (`S`, `T`, `Z`), or `undefined` when there is none. */
 export function processState(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2)[0];
-  } catch {
-    return undefined;
-  }
+  return statFields(pid)?.[0];
+}
+
+/** When a process began, in clock ticks after boot; `undefined` when there is none. */
+export function startTicksOf(pid: number): number | undefined {
+  const fields = statFields(pid);
+  return fields && Number(fields[19]);
 }
 
 /** The children of a process that have not been reaped. */
@@ -254,9 +255,15 @@ export function childrenOf(pid: number): readonly number[] {
 }
 
 function parentOf(pid: number): number | undefined {
+  const fields = statFields(pid);
+  return fields && Number(fields[1]);
+}
+
+/** What /proc/PID/stat says behind the name, which may hold anything. */
+function statFields(pid: number): readonly string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]);
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined;
   }

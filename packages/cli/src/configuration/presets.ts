@@ -1,9 +1,8 @@
 /** Presets: the one that is built in, and those of packages. */
 import { dirname } from 'node:path';
-import { isatty } from 'node:tty';
-import type { Plugin } from '@daemontap/kernel';
 import { logStderr } from '@daemontap/log-stderr';
 import { daemontools } from '@daemontap/preset';
+import { pinoMessages } from '../supervisors/pino-messages.ts';
 import type { Settings } from '../supervisors/settings.ts';
 import { BUILT_IN, bundledPlugin } from './bundled.ts';
 import { pickFactory, pickPreset } from './module.ts';
@@ -15,8 +14,6 @@ import type { Problem } from './problem.ts';
 import { parsePlugins } from './schema.ts';
 import type { IndexedEntry } from './schema.ts';
 
-const STDERR = 2;
-
 /** The preset that needs no configuration. */
 export const DEFAULT_PRESET = 'daemontools';
 
@@ -26,14 +23,12 @@ export async function daemontoolsPlugins(
   previous: readonly LoadedPlugin[],
 ): Promise<readonly LoadedPlugin[]> {
   // Besides daemontools' own lines, which are warnings, it shows what the plugins of others have to say.
-  const shown =
-    log === 'plain' ? ({ level: 'info' } as const) : { format: log, colours: log === 'pretty' && isatty(STDERR) };
-  const shows = 'level' in shown ? logStderr(shown) : await logPino(shown);
-  const plugins = daemontools({ log: shows });
+  const shown = log === 'plain' ? plainMessages() : await pinoMessages(log);
+  const plugins = daemontools({ log: shown.plugin });
   return Promise.all(
     plugins.map(async (plugin) => {
       const { name } = plugin;
-      const options = name === shows.name ? shown : {};
+      const options = plugin === shown.plugin ? shown.options : {};
       const key = keyOf([name, BUILT_IN, DEFAULT_PRESET, options]);
       return Object.freeze({
         plugin: previous.find((each) => each.key === key)?.plugin ?? plugin,
@@ -45,10 +40,9 @@ export async function daemontoolsPlugins(
   );
 }
 
-/** pino is loaded only where it is wanted: it takes 7 MB. */
-async function logPino(options: { readonly format: 'json' | 'pretty'; readonly colours: boolean }): Promise<Plugin> {
-  const { logPino: make } = await import('@daemontap/log-pino');
-  return make(options);
+function plainMessages() {
+  const options = { level: 'info' } as const;
+  return { plugin: logStderr(options), options };
 }
 
 async function schemaOf(name: string): Promise<LoadedPlugin['schema']> {

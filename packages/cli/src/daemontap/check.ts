@@ -3,9 +3,10 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkPlugins } from '@daemontap/kernel';
 import type { ServiceDirectory } from '@daemontap/kernel';
+import { fileIdentity } from '@daemontap/posix';
 import { serviceProblems } from '../configuration/check-service.ts';
 import { program as voiceOf, writeAll } from '../program.ts';
-import { configurationOf, identityOf, scanDirOf } from './directory.ts';
+import { configurationOf, scanDirOf } from './directory.ts';
 import type { DirectoryOptions } from './directory.ts';
 
 const WRONG_USE = 100;
@@ -38,7 +39,7 @@ function servicesIn(scanDir: string): readonly ServiceDirectory[] {
     .flatMap((name) => {
       const path = join(scanDir, name);
       const hasLog = isDirectory(join(path, 'log'));
-      const service: ServiceDirectory = { label: name, role: 'service', hasLog, identity: identityOf(path), path };
+      const service: ServiceDirectory = { label: name, role: 'service', hasLog, identity: fileIdentity(path), path };
       const log: ServiceDirectory = {
         ...service,
         label: `${name}/log`,

@@ -61,9 +61,3 @@ export function scanDirOf({ dir }: DirectoryOptions): string {
   }
   return refuse(Object.assign(new Error('not a directory'), { code: 'ENOTDIR' }));
 }
-
-/** What the kernel calls a scan directory: device and inode. */
-export function identityOf(path: string): string {
-  const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev}-${ino}`;
-}

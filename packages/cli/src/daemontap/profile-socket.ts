@@ -7,8 +7,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { definePlugin } from '@daemontap/kernel';
 import type { Plugin } from '@daemontap/kernel';
-import { hasCode } from '@daemontap/posix';
-import { identityOf } from './directory.ts';
+import { fileIdentity, hasCode } from '@daemontap/posix';
 import type { ShownPlugin } from './stack-profile.ts';
 
 const NAME = 'profile-socket';
@@ -61,7 +60,7 @@ export function profileSocket(stack: () => readonly ShownPlugin[]): Plugin {
  * @throws the system's error when one may run and cannot be asked
  */
 export async function askRunning(scanDir: string, runtimeRoot: string): Promise<RunningStack | undefined> {
-  const sockets = socketsIn(join(runtimeRoot, identityOf(scanDir), NAME));
+  const sockets = socketsIn(join(runtimeRoot, fileIdentity(scanDir), NAME));
   const answers = (await Promise.all(sockets.map(({ path }) => ask(path)))).filter((answer) => answer !== undefined);
   // One that finds every service taken only waits.
   return answers.find(isSupervising) ?? answers[0];

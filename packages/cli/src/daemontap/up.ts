@@ -5,14 +5,14 @@ import { argumentBytes } from '@daemontap/posix';
 import { compareConfigurations } from '../configuration/compare.ts';
 import type { Configuration } from '../configuration/load.ts';
 import { ConfigurationError } from '../configuration/problem.ts';
-import { exitWithSupervisor, supervise } from '../supervisors/supervisor.ts';
+import { supervise } from '../supervisors/supervisor.ts';
 import { configurationOf } from './directory.ts';
 import type { DirectoryOptions } from './directory.ts';
 import { profileSocket } from './profile-socket.ts';
 import { profiledStack } from './stack-profile.ts';
 
 /**
- * Supervises until it is stopped, and ends the process with the exit code.
+ * Supervises until it is stopped, and returns the exit code.
  * @throws ConfigurationError
  */
 export async function up(options: DirectoryOptions): Promise<number> {
@@ -56,7 +56,7 @@ export async function up(options: DirectoryOptions): Promise<number> {
       if (made !== undefined) taking = taking.then(() => takeUp(made));
     },
   };
-  return exitWithSupervisor('daemontap', () => supervise(run));
+  return supervise(run);
 }
 
 /** Says all that is wrong with a configuration that is not taken up. */

@@ -4,7 +4,6 @@
  */
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isatty } from 'node:tty';
 import { reportLine } from '@daemontap/formats';
 import { KernelError } from '@daemontap/kernel';
 import type { Kernel, KernelOptions, Plugin } from '@daemontap/kernel';
@@ -20,6 +19,7 @@ import type { Inherited, LineOutput } from '@daemontap/posix';
 import { daemontools } from '@daemontap/preset';
 import { runningSystem } from '@daemontap/system';
 import { preparingProgram } from './preparing.ts';
+import { pinoMessages } from './pino-messages.ts';
 import { readSettings, SettingError } from './settings.ts';
 import type { Settings } from './settings.ts';
 
@@ -158,11 +158,8 @@ function willNeverWork(error: unknown): boolean {
   return error instanceof SettingError || (error instanceof KernelError && WRONG_USE_CODES.has(error.code));
 }
 
-/** pino is loaded only where it is wanted: it takes 7 MB. */
 async function pluginsFor({ log }: Settings): Promise<readonly Plugin[]> {
-  if (log === 'plain') return daemontools();
-  const { logPino } = await import('@daemontap/log-pino');
-  return daemontools({ log: logPino({ format: log, colours: log === 'pretty' && isatty(2) }) });
+  return log === 'plain' ? daemontools() : daemontools({ log: (await pinoMessages(log)).plugin });
 }
 
 /** Takes the signals of a supervisor; they reach the kernel as soon as there is one. */

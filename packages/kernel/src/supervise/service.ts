@@ -100,9 +100,10 @@ export class Service {
       throw error;
     }
     if (this.#state.phase === 'settling') this.#settling = whenQuiet(core.ports, held, () => this.#settled());
-    if (this.#state.phase === 'up') this.#holdSink();
-    if (this.#state.phase === 'up' && left?.stopDue === true)
-      this.dispatch({ type: 'want', want: 'down', atNs: nowNs });
+    if (this.#state.phase === 'up') {
+      this.#holdSink();
+      if (left?.stopDue === true) this.dispatch({ type: 'want', want: 'down', atNs: nowNs });
+    }
     if (this.#state.phase === 'down' && this.#state.startAtNs !== undefined) this.#wakeAt(this.#state.startAtNs);
     this.dispatch({ type: 'due', atNs: nowNs });
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Plugin, SpawnPlan } from '@daemontap/kernel';
 import { simulateService } from '../simulation.ts';
+import { basePlan } from '../base-plan.ts';
 import { anyPluginChecks } from './any-plugin.ts';
 import { declareTests } from './check.ts';
 import type { ContractCheck } from './check.ts';
@@ -27,19 +28,7 @@ export interface SpawnRefusal {
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
-const plainPlan: SpawnPlan = {
-  file: bytes('./run'),
-  argv: [bytes('./run')],
-  environment: [bytes('PATH=/usr/bin:/bin')],
-  descriptors: [
-    [0, 0],
-    [1, 1],
-    [2, 2],
-  ],
-  ignoredSignals: 0n,
-  blockedSignals: 0n,
-  descriptorLimit: undefined,
-};
+const plainPlan: SpawnPlan = { ...basePlan, environment: [bytes('PATH=/usr/bin:/bin')] };
 
 /** As other plugins may have left it, with bytes that are no UTF-8. */
 const richPlan: SpawnPlan = {
