@@ -65,6 +65,7 @@ export function applyAlone(
       return stateDir;
     },
     serviceOptions,
+    supervise: () => ({ close() {} }),
   });
   return {
     clock,

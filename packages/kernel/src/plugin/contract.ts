@@ -16,6 +16,8 @@ export interface Plugin {
   readonly apiVersion: number;
   /** The names of plugins that it is of no use without; default: none. */
   readonly requires?: readonly string[];
+  /** Whether it is asked and told about all helpers, as about services; default: about its own alone. */
+  readonly meetsHelpers?: boolean;
   /**
    * Where a configuration names it, for messages: `plugins[2] in daemontap.config.json`. Default: nowhere, it is one of
    * the kernel's own, and speaks in daemontools' words.
@@ -44,11 +46,29 @@ export interface PluginKernel {
    */
   stateDir(): string;
   /**
+   * Supervises a process of the plugin's own, as a service of the role `helper`: started again a second after its end,
+   * and taken over by a later kernel. It is told to stop once everybody who has asked for it has closed what they were
+   * given; that is theirs, and outlives the plugin where it was replaced. A stop of the kernel waits for this, after all
+   * services. To be called from within hooks.
+   */
+  supervise(helper: HelperOptions): Closeable;
+  /**
    * What the configuration says for this plugin and this service alone, over the plugin's own options; nothing is
    * checked yet. Usually empty. `definePlugin` makes `optionsFor` of it.
    * @throws when the service's own configuration cannot be used
    */
   serviceOptions(service: ServiceDirectory): Readonly<Record<string, unknown>>;
+}
+
+/** A process that a plugin needs. */
+export interface HelperOptions {
+  /** For messages, behind the plugin's name; one line. */
+  readonly name: string;
+  /**
+   * Its service directory, within `stateDir()`: `./run` in it is started, or what the plugin's own tap of `prepareSpawn`
+   * says.
+   */
+  readonly path: string;
 }
 
 /** The hooks, to tap and no more. Whatever name a tap is given, it is known by its plugin's. */

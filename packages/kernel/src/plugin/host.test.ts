@@ -40,6 +40,7 @@ beforeEach(() => {
     readiness: { watchReadable: () => ({ close() {} }) },
     stateDir: (name) => `/run/daemontap/1-1/${name}`,
     serviceOptions: (name, { label }) => (name === 'special' && label === 'finger' ? { greeting: 'hi' } : {}),
+    supervise: () => ({ close() {} }),
   });
   process.on('unhandledRejection', onStray);
 });

@@ -8,7 +8,7 @@ import { createHooks } from '../hooks.ts';
 import type { ControlPort, KernelHooks, Report, ReportLevel, ScanWatch, ServiceDirectory } from '../hooks.ts';
 import type { Clock, Closeable, Readiness } from '../ports.ts';
 import { API_VERSION } from './contract.ts';
-import type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './contract.ts';
+import type { HelperOptions, Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './contract.ts';
 import { guard, nameFailure, titleOf, WAITING } from './guard.ts';
 import type { HookProfile, Tap } from './guard.ts';
 
@@ -20,6 +20,8 @@ export interface PluginHostOptions {
   /** Makes the state directory of the plugin called so. */
   stateDir(plugin: string): string;
   serviceOptions(plugin: string, service: ServiceDirectory): Readonly<Record<string, unknown>>;
+  /** Supervises a helper of the plugin called so. */
+  supervise(plugin: string, helper: HelperOptions): Closeable;
 }
 
 /** What has become of a plugin's calls. */
@@ -129,7 +131,7 @@ export class PluginHost {
 
   #apply(applied: Applied): void {
     const { plugin, opened } = applied;
-    const { clock, readiness, stateDir, serviceOptions } = this.#options;
+    const { clock, readiness, stateDir, serviceOptions, supervise } = this.#options;
     const kernel: PluginKernel = {
       hooks: this.#viewFor(applied),
       log: this.#loggerOf(plugin),
@@ -152,6 +154,7 @@ export class PluginHost {
       },
       stateDir: () => stateDir(plugin.name),
       serviceOptions: (service) => serviceOptions(plugin.name, service),
+      supervise: (helper) => supervise(plugin.name, helper),
       opened: (thing) => void this.#owned(applied, thing),
     };
     try {

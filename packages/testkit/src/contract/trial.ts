@@ -114,6 +114,7 @@ export class Trial {
         return stateDir;
       },
       serviceOptions: () => ({}),
+      supervise: () => ({ close() {} }),
     });
     const kernel: TrialKernel = {
       place,
