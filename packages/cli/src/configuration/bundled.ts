@@ -3,6 +3,7 @@
 /** The modules of our own plugins. */
 const bundledPlugins: Readonly<Record<string, () => Promise<object>>> = {
   'control-fifo': () => import('@daemontap/control-fifo'),
+  'control-socket': () => import('@daemontap/control-socket'),
   envdir: () => import('@daemontap/envdir'),
   'log-pino': () => import('@daemontap/log-pino'),
   'log-pipe': () => import('@daemontap/log-pipe'),

@@ -1,0 +1,22 @@
+export { answerSchemas, commandRequestSchema, eventSchemas } from './schema.ts';
+export type {
+  AboutService,
+  CommandRequest,
+  CommandWord,
+  ErrorAnswer,
+  ErrorCode,
+  EventData,
+  Exit,
+  KernelAnswer,
+  MessageData,
+  PluginsAnswer,
+  Service,
+  ServiceAnswer,
+  ServiceDetails,
+  ServiceDetailsAnswer,
+  ServicesAnswer,
+  ServiceState,
+  ShownHook,
+  ShownPlugin,
+  WaitedState,
+} from './schema.ts';
