@@ -14,7 +14,15 @@ export type {
 export { checkPlugins, superviseScanDirectory, superviseService } from './kernel.ts';
 export type { Kernel, KernelOptions } from './kernel.ts';
 export { API_VERSION } from './plugin/contract.ts';
-export type { HelperOptions, Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './plugin/contract.ts';
+export type {
+  HelperOptions,
+  Logger,
+  Plugin,
+  PluginHooks,
+  PluginKernel,
+  PluginSource,
+  ReportAbout,
+} from './plugin/contract.ts';
 export { definePlugin } from './plugin/define.ts';
 export type {
   DefinedPluginKernel,
