@@ -53,5 +53,6 @@ export type {
   ServiceSignal,
   SpawnPlan,
 } from './ports.ts';
+export { labelOf } from './scan/label.ts';
 export type { Command } from './supervise/commands.ts';
 export type { Want } from './supervise/machine.ts';
