@@ -25,6 +25,7 @@ const [ENOENT, EAGAIN, ECONNREFUSED, ENAMETOOLONG] = [2, 11, 111, 36];
 
 /** A path for the address of a unix socket, until it is closed: bind and connect by then. */
 export interface SocketPath {
+  /** Has at most 107 bytes. */
   readonly path: string;
   /** Lets go of what the path leads through. The second time it does nothing. */
   close(): void;

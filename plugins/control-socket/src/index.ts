@@ -1,3 +1,5 @@
+export { controlSocket, SOCKET_NAME } from './control-socket.ts';
+export type { ControlSocketOptions } from './control-socket.ts';
 export { answerSchemas, commandRequestSchema, eventSchemas } from './schema.ts';
 export type {
   AboutService,

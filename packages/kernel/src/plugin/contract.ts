@@ -32,6 +32,8 @@ export interface Plugin {
 
 /** What a plugin was made of. */
 export interface PluginSource {
+  /** What has named it: `plugins[1] in daemontap.config.yaml`, `preset daemontools`. */
+  readonly place: string;
   /** Its file, or what stands for that. */
   readonly module: string;
   /** Of its package; `undefined`: it has none. */

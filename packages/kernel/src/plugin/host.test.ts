@@ -145,7 +145,7 @@ describe('applying', () => {
   });
 
   test('a plugin sees all plugins, what they were made of and what they have cost', () => {
-    const source = { module: '/srv/heartbeat.mjs', version: '1.2.3', options: { interval: 5 } };
+    const source = { place, module: '/srv/heartbeat.mjs', version: '1.2.3', options: { interval: 5 } };
     let profiles: PluginKernel['profiles'] = () => [];
     apply(
       plugin('shows', (kernel) => void (profiles = () => kernel.profiles())),
