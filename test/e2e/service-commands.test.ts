@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
+import { fileIdentity } from '@daemontap/posix';
 import { heldFifo } from './support/fifo.ts';
 import { daemontap as ours } from './support/implementations.ts';
 import { asNobody, canBeNobody } from './support/nobody.ts';
@@ -10,14 +11,21 @@ import { joinBytes, oddNames } from './support/odd-names.ts';
 import { cleanEnvironment, run } from './support/run.ts';
 import type { Argument, Outcome } from './support/run.ts';
 import { endsAtOnce, ignoresTerm } from './support/runs.ts';
-import { linesOf, scanDirectory, scanners } from './support/supervised.ts';
+import { linesOf, scanDirectory, scanners, serverEnvironment } from './support/supervised.ts';
 import type { ScanDirectory, ScanOptions } from './support/supervised.ts';
+import { start } from './support/start.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
 
 vi.setConfig({ maxConcurrency: 6 });
 
 const program = join(ours.programDir, 'daemontap');
+
+/** Who is asked through a socket; all others through the files in supervise/. */
+const withSocket = scanners.filter(({ isUp }) => isUp === true);
+
+/** Those that are asked, with options of the socket. */
+type Asked = Omit<(typeof scanners)[number], 'title'> & { readonly options?: Readonly<Record<string, unknown>> };
 
 /** A scan directory, and the command in it. */
 interface Place extends ScanDirectory {
@@ -27,11 +35,22 @@ interface Place extends ScanDirectory {
 const hasScript = existsSync('/usr/bin/script');
 if (!hasScript) console.log('skipped: colours on a terminal; script(1) makes one');
 
-const place = (scanner: (typeof scanners)[number], prepare: NonNullable<ScanOptions['prepare']>): Place => {
-  const scan = scanDirectory(scanner, { prepare });
+const place = (scanner: Asked, prepare: NonNullable<ScanOptions['prepare']>): Place => {
+  const scan = scanDirectory(scanner, {
+    prepare(made) {
+      const { options } = scanner;
+      if (options !== undefined) configure(made.path(), options);
+      prepare(made);
+    },
+  });
   const env = { ...cleanEnvironment, DAEMONTAP_RUNTIME_DIR: scan.here.join('runtime') };
   return { ...scan, daemontap: (...words) => run([program, ...words], { cwd: scan.path(), env }) };
 };
+/** A configuration with these options of the control socket. */
+const configure = (scanDir: string, options: Readonly<Record<string, unknown>>): void =>
+  writeFileSync(join(scanDir, 'daemontap.config.json'), JSON.stringify({ plugins: [['control-socket', options]] }));
+const socketOf = (scan: Place): string =>
+  scan.here.join('runtime', fileIdentity(scan.path()), 'control-socket', 'http');
 const outcome = (code: number, stdout: string | RegExp, stderr: string | RegExp = ''): unknown => ({
   code,
   signal: undefined,
@@ -49,7 +68,7 @@ const masked = (table: string): readonly string[] =>
 const json = (text: string): readonly Readonly<Record<string, unknown>>[] =>
   (JSON.parse(text) as { services: readonly Readonly<Record<string, unknown>>[] }).services;
 
-describe.concurrent.each(scanners)('$name', (scanner) => {
+describe.concurrent.each<Asked>(scanners)('$name', (scanner) => {
   test('status shows what each service is, and tells by its exit code whether all are as they are wanted', async () => {
     await using scan = place(scanner, ({ make, path }) => {
       for (const name of ['up', 'down', 'paused', 'stopping', 'stopped', 'forced', 'once', 'logged', 'logged/log'])
@@ -88,8 +107,17 @@ describe.concurrent.each(scanners)('$name', (scanner) => {
     expect(await Promise.all(codes)).toEqual([0, 0, 0, 3, 3, 4]);
     expect((await daemontap('status', 'up', 'down')).code).toBe(3);
     const { stdout } = await daemontap('status', '--json', 'logged/log', 'stopped', scan.path('forced'));
+    const by = scanner.isUp === true ? 'kernel' : 'files';
     expect(json(stdout)).toMatchObject([
-      { name: 'logged/log', role: 'log', state: 'up', pid: scan.record('logged/log')?.pid, want: 'up', paused: false },
+      {
+        by,
+        name: 'logged/log',
+        role: 'log',
+        state: 'up',
+        pid: scan.record('logged/log')?.pid,
+        want: 'up',
+        paused: false,
+      },
       { name: 'stopped', role: 'service', state: 'down', pid: null, want: 'down', normally: 'up', reason: null },
       { name: 'forced', state: 'up', want: 'up', normally: 'down', directory: scan.path('forced') },
     ]);
@@ -337,6 +365,138 @@ describe.concurrent('whoever supervises', () => {
   });
 });
 
+describe.concurrent.each(withSocket)('$name, through its socket', (scanner) => {
+  const silent = (scan: Place): string =>
+    `daemontap: warning: unable to ask through ${socketOf(scan)}: no answer for 2 seconds; going by the files in supervise/\n`;
+
+  test('it needs no file of the service', async () => {
+    await using scan = place(scanner, ({ make }) => ['a', 'a/log'].forEach((name) => make(name)));
+    const [pid, log] = await Promise.all([scan.up('a'), scan.up('a/log')]);
+    for (const name of ['a', 'a/log']) renameSync(scan.path(name, 'supervise'), scan.path(name, 'elsewhere'));
+    const shown = json((await scan.daemontap('status', '--json')).stdout);
+    expect(shown).toMatchObject([
+      { pid, by: 'kernel' },
+      { pid: log, by: 'kernel' },
+    ]);
+    expect(await scan.daemontap('stop', 'a', 'a/log', '--wait')).toMatchObject({ code: 0, stderr: '' });
+    expect(json((await scan.daemontap('status', '--json')).stdout)).toMatchObject([
+      { state: 'down' },
+      { state: 'down' },
+    ]);
+  });
+
+  test('it says why a start fails', async () => {
+    await using scan = place(scanner, ({ make, path }) => {
+      make('fails', 'exit 3');
+      make('killed', 'kill -9 $$');
+      make('no-run');
+      rmSync(path('no-run/run'));
+    });
+    await until(() => scan.record('no-run'), { describe: 'it is supervised' });
+    const { code, stdout, stderr } = await scan.daemontap('start', '--all', '--timeout', '3.2');
+    expect([
+      code,
+      stdout,
+      ...stderr
+        .replaceAll(/\d times/g, 'N times')
+        .split('\n')
+        .toSorted(),
+    ]).toEqual([
+      ...[111, '', ''],
+      'daemontap: fatal: unable to start fails: it was started N times in 3.2 seconds and does not stay up: it ended with exit code 3',
+      'daemontap: fatal: unable to start killed: it was started N times in 3.2 seconds and does not stay up: it ended by SIGKILL',
+      'daemontap: fatal: unable to start no-run: still down after 3.2 seconds: unable to run it: file does not exist',
+    ]);
+  });
+
+  test('a kernel that does not answer is done without', async () => {
+    await using scan = place(scanner, ({ make }) => void make('a'));
+    const pid = await scan.up('a');
+    process.kill(scan.svscan.pid, 'SIGSTOP');
+    try {
+      const { code, stdout, stderr } = await scan.daemontap('status', '--json');
+      expect([code, json(stdout), stderr]).toMatchObject([0, [{ state: 'up', pid, by: 'files' }], silent(scan)]);
+      expect(await scan.daemontap('stop', 'a', '--timeout', '0.5')).toEqual(
+        outcome(
+          111,
+          '',
+          `${silent(scan)}daemontap: fatal: unable to stop a: still up (pid ${pid}) after 0.5 seconds\n`,
+        ),
+      );
+    } finally {
+      process.kill(scan.svscan.pid, 'SIGCONT');
+    }
+    await scan.down('a');
+  });
+
+  test('a kernel that is killed while it is waited for is done without, until the next one has done it', async () => {
+    await using scan = place(
+      scanner,
+      ({ make }) => void make('slow', 'trap "sleep 4; exit" TERM; : >ready; while :; do sleep 0.1; done'),
+    );
+    await scan.up('slow');
+    await until(() => existsSync(scan.path('slow/ready')), { describe: 'it takes TERM' });
+    const stopping = scan.daemontap('stop', 'slow', '--wait', '--timeout', '30');
+    await until(() => scan.record('slow')?.want === 'down', { describe: 'it was told' });
+    process.kill(scan.svscan.pid, 'SIGKILL');
+    await scan.svscan.exit;
+    await using next = start([program, 'up', scan.path()], {
+      cwd: scan.here.path,
+      env: serverEnvironment(scanner.server, scan.here),
+    });
+    expect(next.pid).not.toBe(scan.svscan.pid);
+    expect(await stopping).toEqual(
+      outcome(
+        0,
+        'slow: down\n',
+        /^daemontap: warning: unable to follow what becomes of services: .*; going by the files in supervise\/\n$/,
+      ),
+    );
+  });
+
+  test('a dead socket is none, also where the configuration names another', async () => {
+    await using scan = place({ ...scanner, options: {} }, ({ make }) => void make('a'));
+    await scan.up('a');
+    process.kill(scan.svscan.pid, 'SIGKILL');
+    await scan.svscan.exit;
+    configure(scan.path(), { path: scan.here.join('nobody') });
+    expect(await scan.daemontap('status', 'a')).toEqual(outcome(4, /not supervised/));
+  });
+
+  test('a socket elsewhere is found by the configuration', async () => {
+    await using scan = place(scanner, ({ make, path, here }) => {
+      make('a');
+      configure(path(), { path: here.join('elsewhere') });
+    });
+    await scan.up('a');
+    await until(() => existsSync(scan.here.join('elsewhere')), { describe: 'it listens' });
+    const asked = async (...words: readonly string[]): Promise<unknown> =>
+      json((await scan.daemontap('status', '--json', ...words)).stdout)[0]?.['by'];
+    expect(await asked()).toBe('kernel');
+    expect(await asked('--config', scan.path('daemontap.config.json'))).toBe('kernel');
+    writeFileSync(scan.path('daemontap.config.json'), '{ "plugins": [');
+    expect(await asked()).toBe('files');
+  });
+
+  test('a service whose directory was taken away can be told by its name', async () => {
+    await using scan = place(scanner, ({ make }) => void make('gone'));
+    const pid = await scan.up('gone');
+    renameSync(scan.path('gone'), scan.here.join('gone'));
+    expect(json((await scan.daemontap('status', '--json')).stdout)).toMatchObject([
+      { name: 'gone', pid, by: 'kernel' },
+    ]);
+    expect(await scan.daemontap('stop', 'gone', '--wait')).toEqual(outcome(0, 'gone: down\n'));
+  });
+
+  test('one that was renamed is known by its new name', async () => {
+    await using scan = place(scanner, ({ make }) => void make('old'));
+    const pid = await scan.up('old');
+    renameSync(scan.path('old'), scan.path('new'));
+    expect(json((await scan.daemontap('status', '--json')).stdout)).toMatchObject([{ name: 'new', pid, by: 'kernel' }]);
+    expect(await scan.daemontap('stop', 'new', '--wait')).toEqual(outcome(0, 'new: down\n'));
+  });
+});
+
 describe.runIf(canBeNobody).concurrent('as an ordinary account', () => {
   test("services of one's own are shown and told, root's are not", async () => {
     await using scan = place(scanners[0] ?? expect.fail('no svscan'), ({ make }) =>
@@ -367,4 +527,43 @@ describe.runIf(canBeNobody).concurrent('as an ordinary account', () => {
     const { code, stdout } = await run(asNobody([program, 'status', 'closed']), { cwd: here.join('service') });
     expect([code, masked(stdout)[1]]).toEqual([111, 'closed unknown unable to chdir: access denied']);
   });
+
+  test.each(withSocket)('who may use the socket needs no right to the files', async (scanner) => {
+    await using scan = place({ ...scanner, options: { users: ['nobody'] } }, ({ make }) => void make('roots'));
+    const pid = await scan.up('roots');
+    await until(() => existsSync(socketOf(scan)), { describe: 'it listens' });
+    const asked = (...words: readonly string[]): Promise<Outcome> =>
+      run(asNobody([program, ...words, '--runtime-dir', scan.here.join('runtime')]), { cwd: scan.path() });
+    expect(json((await asked('status', '--json')).stdout)).toMatchObject([{ name: 'roots', pid, by: 'kernel' }]);
+    expect(await asked('restart', 'roots', '--wait')).toEqual(
+      outcome(0, `roots: up (pid ${await scan.up('roots', pid)})\n`),
+    );
+  });
+
+  test.each(withSocket)(
+    'who may not use the socket is told so, and goes by the files where these permit it',
+    async (scanner) => {
+      await using scan = place({ ...scanner, options: { mode: '0666' } }, ({ make }) =>
+        ['open', 'closed'].forEach((name) => make(name)),
+      );
+      await Promise.all([scan.up('open'), scan.up('closed')]);
+      await until(() => existsSync(socketOf(scan)), { describe: 'it listens' });
+      for (const [path, mode] of [
+        ['', 0o755],
+        ['control', 0o666],
+        ['ok', 0o666],
+      ] as const)
+        chmodSync(scan.path('open/supervise', path), mode);
+      const warned = `daemontap: warning: unable to ask through ${socketOf(scan)}: .+; going by the files in supervise/\n`;
+      const asked = (...words: readonly string[]): Promise<Outcome> =>
+        run(asNobody([program, ...words, '--runtime-dir', scan.here.join('runtime')]), { cwd: scan.path() });
+      expect(await asked('stop', 'open', 'closed', '--wait')).toEqual(
+        outcome(111, 'open: down\n', new RegExp(`^${warned}daemontap: fatal: unable to stop closed: access denied\n$`)),
+      );
+      chmodSync(socketOf(scan), 0o600);
+      expect(await asked('status', 'open')).toEqual(
+        outcome(3, /^open +down /m, new RegExp(`^${warned.replace('.+', 'access denied')}$`)),
+      );
+    },
+  );
 });

@@ -147,7 +147,7 @@ describe('a kernel that answers', () => {
       { type: 'trouble', key, text: 'it ended with exit code 3' },
       { type: 'trouble', key, text: 'it ended by SIGKILL' },
       { type: 'trouble', key, text: 'it ended in an unknown way' },
-      { type: 'trouble', key, text: 'file does not exist' },
+      { type: 'trouble', key, text: 'unable to run it: file does not exist' },
       { type: 'released', key },
     ]);
   });

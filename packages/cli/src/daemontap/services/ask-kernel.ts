@@ -87,7 +87,11 @@ const events: Readonly<Record<string, v.GenericSchema<unknown, KernelEvent>>> = 
   ),
   startFailed: v.pipe(
     v.object({ version, ...whose, message: v.string() }),
-    v.transform((each): KernelEvent => ({ type: 'trouble', key: keyOf(each), text: each.message })),
+    v.transform((each): KernelEvent => ({
+      type: 'trouble',
+      key: keyOf(each),
+      text: `unable to run it: ${each.message}`,
+    })),
   ),
   released: v.pipe(
     v.object({ version, ...whose }),

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { SOCKET_NAME } from '@daemontap/control-socket';
 import { identityOf } from '@daemontap/posix';
 import { findConfiguration } from '../../configuration/find.ts';
 import type { Configuration } from '../../configuration/load.ts';
@@ -66,7 +67,7 @@ async function configuredPaths(options: DirectoryOptions): Promise<readonly stri
 }
 
 function socketIn(runtimeRoot: string, scanDir: Buffer): string {
-  return join(runtimeRoot, identityOf(statSync(scanDir, { bigint: true })), PLUGIN, 'http');
+  return join(runtimeRoot, identityOf(statSync(scanDir, { bigint: true })), PLUGIN, SOCKET_NAME);
 }
 
 /** In /tmp anybody may have put a socket where a kernel's would be. */

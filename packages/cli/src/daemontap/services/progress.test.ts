@@ -67,6 +67,7 @@ describe('start', () => {
   test('is done when a process has run for a second', () => {
     const started = after('start', down, [10_100, seen({ pid: 8, want: 'up', sinceMs: 10_090 })]);
     expect(doneAtMs(started)).toBe(11_100);
+    expect(remainsText(started, 500)).toBe('up (pid 8) for less than a second');
   });
 
   test('waits a little longer where files tell: a supervise of C sleeps for a second after each start', () => {

@@ -56,7 +56,7 @@ export function doneAtMs({ verb, oldPid, view, seenAtMs }: Progress): number | u
 }
 
 /** Why it is not done after that time. */
-export function remainsText({ verb, view, starts, trouble }: Progress, waitMs: number): string {
+export function remainsText({ verb, oldPid, view, starts, trouble }: Progress, waitMs: number): string {
   const { state, pid, want } = view;
   const time = `${waitMs / 1000} ${waitMs === 1000 ? 'second' : 'seconds'}`;
   const why = trouble === undefined || verb === 'stop' ? '' : `: ${trouble}`;
@@ -64,5 +64,6 @@ export function remainsText({ verb, view, starts, trouble }: Progress, waitMs: n
   if (verb === 'stop' && pid === undefined) return `down, and wanted ${want}`;
   // Also one that is down at this moment, to be started again.
   if (starts > 1) return `it was started ${starts} times in ${time} and does not stay up${why}`;
-  return `still ${stateText(view)} after ${time}${why}`;
+  const isNew = verb !== 'stop' && pid !== undefined && pid !== oldPid;
+  return isNew ? `${stateText(view)} for less than a second` : `still ${stateText(view)} after ${time}${why}`;
 }

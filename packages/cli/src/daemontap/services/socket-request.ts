@@ -2,10 +2,12 @@
  * Requests over a kernel's control socket, each with a deadline: an answer as a whole, or as a stream of events.
  * node:http is loaded when somebody asks.
  */
-import type { IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { errorText, reasonText } from '@daemontap/formats';
 import { hasCode, shortSocketPath } from '@daemontap/posix';
 import { AskError, lost } from './ask-error.ts';
+
+let agent: Agent | undefined;
 
 /** What is asked. */
 export interface Question {
@@ -87,7 +89,9 @@ function tell(block: string, event: (kind: string, value: unknown) => void): voi
 
 /** Sends a request, and resolves with the head of the answer. */
 async function send({ socketPath, path, body }: Question, signal: AbortSignal): Promise<IncomingMessage> {
-  const { request } = await import('node:http');
+  const { Agent: HttpAgent, request } = await import('node:http');
+  // Connections are kept for the next question: to be accepted takes longer than to be answered.
+  agent ??= new HttpAgent({ keepAlive: true });
   const short = shortSocketPath(socketPath);
   const answer = new Promise<IncomingMessage>((resolve, reject) => {
     const text = body === undefined ? '' : JSON.stringify(body);
@@ -95,8 +99,7 @@ async function send({ socketPath, path, body }: Question, signal: AbortSignal): 
       host: 'localhost',
       ...(text === '' ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
     };
-    // A connection for each: a kernel that has just ended is not asked through the one to it.
-    request({ socketPath: short.path, path, method: text === '' ? 'GET' : 'POST', headers, agent: false, signal })
+    request({ socketPath: short.path, path, method: text === '' ? 'GET' : 'POST', headers, agent, signal })
       .on('response', resolve)
       .on('error', reject)
       .end(text);

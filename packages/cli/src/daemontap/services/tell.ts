@@ -3,7 +3,7 @@ import type { Command } from '@daemontap/formats';
 import { program as voiceOf, writeAll } from '../../program.ts';
 import type { DirectoryOptions } from '../directory.ts';
 import { AskError } from './ask-error.ts';
-import type { KernelCommand } from './ask-kernel.ts';
+import type { AskedKernel, KernelCommand } from './ask-kernel.ts';
 import { findServices, nothingFound } from './find-services.ts';
 import type { FoundService } from './find-services.ts';
 import { advance, beginProgress, doneAtMs, remainsText } from './progress.ts';
@@ -59,7 +59,6 @@ export async function tell(options: TellOptions): Promise<number> {
 }
 
 async function sendAndWait(tasks: readonly Task[], waitMs: number): Promise<number> {
-  const deadlineMs = performance.now() + waitMs;
   const taskOf = new Map(tasks.map((task) => [task.found.service, task]));
   let areTold = false;
   const change = (service: NamedService, next: (progress: Progress) => Progress): void => {
@@ -77,6 +76,7 @@ async function sendAndWait(tasks: readonly Task[], waitMs: number): Promise<numb
   );
   areTold = true;
   let exitCode = await sendAll(tasks, true);
+  const deadlineMs = performance.now() + waitMs;
   const pending = new Set(tasks.filter(({ isPending }) => isPending));
   for (;;) {
     watch.look();
@@ -104,12 +104,13 @@ async function sendAndWait(tasks: readonly Task[], waitMs: number): Promise<numb
 async function sendAll(tasks: readonly Task[], waits = false): Promise<number> {
   let exitCode = 0;
   const left = tasks.values();
+  const lost = new Set<AskedKernel>();
   const sender = async (): Promise<void> => {
     for (const task of left) {
       const { service } = task.found;
       const { verb } = task.progress;
       try {
-        await send(task);
+        await send(task, lost);
         if (!waits) say(`${service.shown}: told to ${verb}`);
       } catch (error) {
         if (!(error instanceof AskError || error instanceof FifoError)) throw error;
@@ -123,15 +124,17 @@ async function sendAll(tasks: readonly Task[], waits = false): Promise<number> {
 }
 
 /** @throws AskError or FifoError */
-async function send({ found, progress }: Task): Promise<void> {
+async function send({ found, progress }: Task, lost: Set<AskedKernel>): Promise<void> {
   const { service, kernel, told } = found;
   const { verb, view } = progress;
   try {
-    if (kernel !== undefined) return await kernel.command(told?.name ?? service.label, kernelCommands[verb]);
+    if (kernel !== undefined && !lost.has(kernel))
+      return await kernel.command(told?.name ?? service.label, kernelCommands[verb]);
   } catch (error) {
     // A restart that may have been begun is not begun twice.
     if (!(error instanceof AskError) || (error.kind === 'lost' && verb === 'restart')) throw error;
     warning(`unable to tell ${service.shown} through its kernel: ${error.message}; writing to supervise/control`);
+    if (kernel !== undefined && error.kind !== 'refused') lost.add(kernel); // it would not hear the others, either
   }
   const deadlineMs = performance.now() + SEND_TIMEOUT_MS;
   await sendByFifo(service.directory, { commands: commandsOf(verb, view), deadlineMs });
