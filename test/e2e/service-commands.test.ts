@@ -1,6 +1,7 @@
 /** `daemontap status`, `start`, `stop` and `restart`: the same whoever supervises, and however it is asked. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { fileIdentity } from '@daemontap/posix';
@@ -564,6 +565,40 @@ describe.runIf(canBeNobody).concurrent('as an ordinary account', () => {
       expect(await asked('status', 'open')).toEqual(
         outcome(3, /^open +down /m, new RegExp(`^${warned.replace('.+', 'access denied')}$`)),
       );
+    },
+  );
+
+  test.each([
+    [1, 'not supervised'],
+    [65_534, 'up'],
+  ])(
+    "a socket of user id %d where a kernel would have it is believed only if it is ours or root's: %s",
+    async (uid, state) => {
+      await using here = temporaryDirectory();
+      here.makeService('service/a');
+      const scanDir = here.join('service');
+      const socketPath = join(here.makeDirectory(`runtime/${fileIdentity(scanDir)}/control-socket`), 'http');
+      const times = { since: '', sinceNs: '1', forMs: 1 };
+      const told = {
+        name: 'a',
+        role: 'service',
+        identity: fileIdentity(join(scanDir, 'a')),
+        state: 'up',
+        pid: 7,
+        want: 'up',
+      };
+      const services = [{ ...told, ...times, paused: false, startDue: false, leaving: false }];
+      const server = createServer((_request, response) => response.end(JSON.stringify({ version: 1, services })));
+      await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+      try {
+        chmodSync(socketPath, 0o666);
+        chownSync(socketPath, uid, uid);
+        const words = [program, 'status', 'a', '--runtime-dir', here.join('runtime')];
+        expect(masked((await run(asNobody(words), { cwd: scanDir })).stdout)[1]).toMatch(new RegExp(`^a ${state}`));
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
     },
   );
 });

@@ -161,6 +161,15 @@ describe('a kernel that answers', () => {
     });
   });
 
+  test('and begins to tell and then does not is lost', async () => {
+    const respond: Respond = (_request, response) => void response.writeHead(200).write('event: snapshot\n');
+    const { follow } = await askKernel(await kernel({ ...list, 'GET /v1/events': respond }));
+    await expect(follow(() => {}, new AbortController().signal)).rejects.toMatchObject({
+      kind: 'lost',
+      message: 'no answer for 2 seconds',
+    });
+  });
+
   test('and refuses events is refused, with its reason', async () => {
     const refusal = says({ version: 1, error: { code: 'TOO_MANY', message: '32 streams are open' } }, 503);
     const { follow } = await askKernel(await kernel({ ...list, 'GET /v1/events': refusal }));

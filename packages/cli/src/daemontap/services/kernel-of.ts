@@ -30,8 +30,11 @@ export interface KernelSearch {
  */
 export async function kernelOf(options: DirectoryOptions): Promise<KernelSearch> {
   let complaint: string | undefined;
+  const tried = new Set<string>();
   for (const find of [usualPaths, configuredPaths]) {
     for (const path of await find(options)) {
+      if (tried.has(path)) continue; // it would be silent for as long again
+      tried.add(path);
       try {
         return { kernel: await askKernel(path), complaint: undefined };
       } catch (error) {

@@ -27,9 +27,9 @@ const ANSWER_TIMEOUT_MS = 2000;
 /** A hundred thousand services, more or less. */
 const MAX_ANSWER_LENGTH = 64 * 1024 * 1024;
 /** Where there is none: nothing runs, or what runs has no control socket. */
+const NOBODY: readonly string[] = ['ENOENT', 'ENOTDIR', 'ECONNREFUSED'];
 /** The calls before anybody has heard of the question. */
 const BEFORE_REACHING: readonly unknown[] = ['open', 'connect'];
-const NOBODY: readonly string[] = ['ENOENT', 'ENOTDIR', 'ECONNREFUSED'];
 
 /** Asks, and waits for the whole answer. @throws AskError */
 export async function answerTo(question: Question): Promise<Answer> {
@@ -53,7 +53,6 @@ export async function eventsOf(
   const timer = setTimeout(() => deadline.abort(), ANSWER_TIMEOUT_MS);
   try {
     const answer = await send(question, AbortSignal.any([signal, deadline.signal]));
-    clearTimeout(timer);
     if (answer.statusCode !== 200) throw refusalOf(await wholeOf(answer));
     let pending = '';
     answer.setEncoding('utf8');
@@ -61,6 +60,7 @@ export async function eventsOf(
       const blocks = (pending + String(piece)).split('\n\n');
       pending = blocks.pop() ?? '';
       if (pending.length > MAX_ANSWER_LENGTH) throw lost('an event without end');
+      if (blocks.length > 0) clearTimeout(timer); // the first one has come
       for (const block of blocks) tell(block, event);
     }
     throw lost('the events have ended');
