@@ -346,6 +346,20 @@ describe.concurrent('whoever supervises', () => {
       expect(await run([program, ...words], { cwd: place.here.path })).toEqual(outcome(111, '', said));
   });
 
+  test('what is asked through sockets is loaded when somebody asks', async () => {
+    await using here = temporaryDirectory();
+    const hook = here.join('hook.cjs');
+    const isLoaded = "process.moduleLoadList.includes('NativeModule _http_client')";
+    writeFileSync(hook, `process.on('exit', () => require('fs').writeSync(2, String(${isLoaded})));`);
+    const bundle = join(ours.programDir, '../dist/daemontap.cjs');
+    const env = { ...cleanEnvironment, DAEMONTAP_NAME: 'daemontap' };
+    const loads = async (...words: readonly string[]): Promise<string> =>
+      (await run([process.execPath, '--require', hook, bundle, ...words], { cwd: here.makeDirectory('service'), env }))
+        .stderr;
+    expect(await loads('--help')).toBe('false');
+    expect(await loads('status')).toMatch(/true$/);
+  });
+
   test('a reader that goes away is no trouble', async () => {
     await using place = unsupervised();
     const script = `{ ${program} status; echo $? >code; } | :; cat code`;
