@@ -91,7 +91,7 @@ export function checkAnswer({
 }
 
 function answerTo(target: string): keyof typeof answerSchemas {
-  if (/^\/v1\/?$/.test(target)) return 'KernelAnswer';
+  if (/^\/v1\/?(\?|$)/.test(target)) return 'KernelAnswer';
   if (/^\/v1\/plugins\b/.test(target)) return 'PluginsAnswer';
   if (/^\/v1\/services\/?$/.test(target)) return 'ServicesAnswer';
   return /\/(commands|wait)(\?|$)/.test(target) ? 'ServiceAnswer' : 'ServiceDetailsAnswer';
@@ -107,12 +107,16 @@ function checkEvent(event: string, data: unknown): CheckedEvent {
   return { event, data: result.output } as CheckedEvent; // as checked
 }
 
-function send({ socketPath, target, body, method, headers, rawBody, signal }: Question): Promise<IncomingMessage> {
+function send({ socketPath, target, body, method, headers = {}, rawBody, signal }: Question): Promise<IncomingMessage> {
   const text = rawBody ?? (body === undefined ? undefined : JSON.stringify(body));
   return new Promise((resolve, reject) => {
     request({
       ...{ socketPath, path: target, agent: false, method: method ?? (text === undefined ? 'GET' : 'POST') },
-      headers: { ...(text !== undefined && { 'content-length': Buffer.byteLength(text) }), ...headers },
+      headers: {
+        ...(text !== undefined &&
+          headers['transfer-encoding'] === undefined && { 'content-length': Buffer.byteLength(text) }),
+        ...headers,
+      },
       ...(signal && { signal }),
     })
       .on('response', resolve)

@@ -33,8 +33,7 @@ export function httpCall({ exchange, isLast, onStream, onError }: HttpCallOption
     const text = textOf(body);
     response.writeHead(status, {
       ...headOf(text),
-      // What was not read of a body is not waited for, so nobody knows where the next request begins.
-      ...((isLast() || (hasBody(request) && !request.complete)) && { connection: 'close' }),
+      ...((isLast() || isOpenEnded(request)) && { connection: 'close' }),
       ...headers,
     });
     response.end(text);
@@ -117,8 +116,10 @@ function headOf(text: string): Readonly<Record<string, string | number>> {
   };
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+/** What was not read of a body, or is of another protocol, is passed over: nobody knows where the next request begins. */
+function isOpenEnded({ headers, complete }: IncomingMessage): boolean {
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+  return (hasBody && !complete) || headers.upgrade !== undefined;
 }
 
 /** Reads a body, as far as one may be. What the callback is given throws an ApiError where there is no JSON. */

@@ -3,6 +3,7 @@ export type { ControlSocketOptions } from './control-socket.ts';
 export { answerSchemas, commandRequestSchema, eventSchemas } from './schema.ts';
 export type {
   AboutService,
+  ApiVersion,
   CommandRequest,
   CommandWord,
   ErrorAnswer,

@@ -24,15 +24,19 @@ export function nearestName(word: string, names: readonly string[]): string | un
 /** How many letters must be added, left out or changed; more than `most` is not counted any further. */
 function distanceOf(a: string, b: string, most: number): number {
   const far = most + 1;
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  let row = Array.from({ length: b.length + 1 }, (_, index) => Math.min(index, far));
   for (let i = 1; i <= a.length; i++) {
-    const next = row.map(() => far);
+    const next: number[] = [];
     if (i <= most) next[0] = i;
+    let least = next[0] ?? far;
     // Farther from the diagonal there are more than `most` letters too many.
     for (let j = Math.max(1, i - most); j <= Math.min(b.length, i + most); j++) {
       const changed = (row[j - 1] ?? far) + Number(a[i - 1] !== b[j - 1]);
-      next[j] = Math.min(changed, (row[j] ?? far) + 1, (next[j - 1] ?? far) + 1, far);
+      const distance = Math.min(changed, (row[j] ?? far) + 1, (next[j - 1] ?? far) + 1, far);
+      next[j] = distance;
+      least = Math.min(least, distance);
     }
+    if (least > most) return far;
     row = next;
   }
   return row[b.length] ?? far;

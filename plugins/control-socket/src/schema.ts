@@ -7,6 +7,8 @@ import * as v from 'valibot';
 
 /** The version of the API: the first part of every path, and in every answer. */
 export const API = 1;
+/** The version of the API that an answer is of. */
+export type ApiVersion = typeof API;
 
 /** A time until which something is waited for has at most so many milliseconds. */
 export const LONGEST_WAIT_MS = 600_000;
@@ -101,7 +103,8 @@ export interface ServiceDetails extends Service {
 
 /** The answer about the kernel. */
 export interface KernelAnswer {
-  readonly version: typeof API;
+  readonly version: ApiVersion;
+  /** What answers. */
   readonly program: 'daemontap';
   /** The version of the package. */
   readonly release: string;
@@ -117,26 +120,27 @@ export interface KernelAnswer {
 
 /** The answer about all services. */
 export interface ServicesAnswer {
-  readonly version: typeof API;
+  readonly version: ApiVersion;
   /** By name. */
   readonly services: readonly Service[];
 }
 
 /** The answer about one service. */
 export interface ServiceDetailsAnswer {
-  readonly version: typeof API;
+  readonly version: ApiVersion;
+  /** The one that was asked about. */
   readonly service: ServiceDetails;
 }
 
 /** The answer to a command, and to a wait. */
 export interface ServiceAnswer {
-  readonly version: typeof API;
+  readonly version: ApiVersion;
   readonly service: Service;
 }
 
 /** The answer about the plugins. */
 export interface PluginsAnswer {
-  readonly version: typeof API;
+  readonly version: ApiVersion;
   /** The kernel's. */
   readonly pid: number;
   /** In the order in which they are applied, asked and told. */
@@ -194,8 +198,10 @@ export const errorStatuses = {
 
 /** The answer that something went wrong. */
 export interface ErrorAnswer {
-  readonly version: typeof API;
+  readonly version: ApiVersion;
+  /** What went wrong. */
   readonly error: {
+    /** For programs. */
     readonly code: ErrorCode;
     /** One line for people. */
     readonly message: string;
@@ -206,6 +212,7 @@ export interface ErrorAnswer {
 
 /** The body of a command. */
 export interface CommandRequest {
+  /** What to tell the service. */
   readonly command: CommandWord;
   /** Whether to answer once it is done; default: at once. */
   readonly wait?: boolean | undefined;
@@ -233,7 +240,7 @@ export interface EventData {
 
 /** Whose event it is. */
 export interface AboutService extends Pick<Service, 'name' | 'role' | 'identity'> {
-  readonly version: typeof API;
+  readonly version: ApiVersion;
   /** When it happened: ISO 8601, UTC. */
   readonly at: string;
   /** The same in nanoseconds after 1970, as a string. */
