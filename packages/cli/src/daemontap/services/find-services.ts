@@ -37,7 +37,12 @@ const { warning } = voiceOf('daemontap');
  */
 export async function findServices(words: readonly Buffer[], options: DirectoryOptions): Promise<Findings> {
   const { dir } = options;
-  const named = words.map((word) => namedService(word, dir));
+  const named = words.map((word) => {
+    const service = namedService(word, dir);
+    // A helper's name may look like a path: log-stdout/1-1.
+    const mayBeHelper = /^[^/.]/.test(service.shown) && isMissing(service.directory);
+    return mayBeHelper ? { ...service, label: service.shown, scanDir: dir } : service;
+  });
   const scanDirs = named.length === 0 ? [dir] : distinct(named.map(({ scanDir }) => scanDir));
   const asked = await Promise.all(scanDirs.map(async (scanDir) => ask(scanDir, options)));
   const kernelIn = (scanDir: Buffer): AskedKernel | undefined =>

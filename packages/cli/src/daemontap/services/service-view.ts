@@ -65,7 +65,7 @@ export function plainView(view: ServiceView, nowNs: bigint): Readonly<Record<str
     leaving: leaving ?? null,
     normally: normally ?? null,
     reason: reason ?? null,
-    directory: service.directory.toString(),
+    directory: service.role === 'helper' ? null : service.directory.toString(), // those have none that is anybody's
     by,
   };
 }
