@@ -1,7 +1,8 @@
 /** A `=file`: the last selected line, in a file of always the same size. Section 8.4 of the behaviour reference. */
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { hasCode } from '@daemontap/posix';
-import { required } from './need.ts';
+import { Place } from './calls.ts';
+import { call, close, required } from './need.ts';
 import type { Steps } from './need.ts';
 
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
@@ -11,19 +12,30 @@ const NEWLINE = 0x0a;
 /** One status file. It is never truncated, and untouched until the first line. */
 export class StatusFile {
   readonly #path: Buffer;
+  readonly #place: Place;
   readonly #fd: number;
-  readonly #line = Buffer.alloc(SIZE);
-  #isNew = false;
+  /** The line to be written; it takes memory until it is. */
+  #line: Buffer | undefined;
   /** When the line came, among those of all status files: two of them may be the same file. */
   turn = 0;
 
-  /** @throws SetUpError */
-  constructor(path: Buffer) {
+  private constructor(path: Buffer, place: Place, fd: number) {
     this.#path = path;
-    closeSync(
-      required(['unable to create ', path], () => openSync(path, O_WRONLY | O_NONBLOCK | O_APPEND | O_CREAT, 0o600)),
-    );
-    this.#fd = required(['unable to write ', path], () => openSync(path, O_WRONLY | O_NONBLOCK));
+    this.#place = place;
+    this.#fd = fd;
+  }
+
+  /**
+   * Opens it, made if it is not there; a relative path leads from an open directory, or from the current one.
+   * @throws SetUpError
+   */
+  static *open(path: Buffer, directoryFd: number | undefined): Steps<StatusFile> {
+    const place = new Place(path, directoryFd);
+    const flags = O_WRONLY | O_NONBLOCK | O_APPEND | O_CREAT;
+    yield* close(place, yield* required(['unable to create ', path], call(place, 'open', place.path, flags, 0o600)));
+    const fd = yield* required(['unable to write ', path], call(place, 'open', place.path, O_WRONLY | O_NONBLOCK));
+    place.opened(fd);
+    return new StatusFile(path, place, fd);
   }
 
   /** Takes a line, at most 1000 bytes. Of the lines until the next {@link flush} the last one is written. */
@@ -32,15 +44,17 @@ export class StatusFile {
     { start, end, turn }: { readonly start: number; readonly end: number; readonly turn: number },
   ): void {
     this.turn = turn;
+    this.#line ??= Buffer.allocUnsafeSlow(SIZE);
     const length = bytes.copy(this.#line, 0, start, end);
     this.#line.fill(NEWLINE, length);
-    this.#isNew = true;
   }
 
+  /** Writes the line, if there is a new one. */
   *flush(): Steps<void> {
-    while (this.#isNew) {
+    while (this.#line !== undefined) {
       try {
-        if (writeSync(this.#fd, this.#line, 0, SIZE, 0) === SIZE) this.#isNew = false;
+        const written = yield* call(this.#place, 'write', this.#fd, this.#line, 0, SIZE, 0);
+        if (written === SIZE) this.#line = undefined;
         else yield { kind: 'pause', text: ['unable to write ', this.#path], cause: undefined };
       } catch (cause) {
         const what = hasCode(cause, 'ESPIPE') ? 'unable to move to beginning of ' : 'unable to write ';
@@ -49,7 +63,8 @@ export class StatusFile {
     }
   }
 
-  close(): void {
-    closeSync(this.#fd);
+  /** Lets go of it. */
+  *close(): Steps<void> {
+    yield* close(this.#place, this.#fd);
   }
 }
