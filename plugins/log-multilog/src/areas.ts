@@ -11,16 +11,16 @@ export const LINE_MAX = 1000;
 /** Areas of one size. */
 class Supply {
   /** The largest block that they are for. */
-  readonly #blockMax: number;
+  readonly blockMax: number;
   /** Beyond so many bytes an area is full, so that another line, and another block of a long one, always fit. */
-  readonly full: number;
+  readonly #full: number;
   readonly #free: Area[] = [];
   /** How many were free all the time since it was looked at: so many are too many. */
   #unused = 0;
 
   constructor(blockMax: number, full: number) {
-    this.#blockMax = blockMax;
-    this.full = full;
+    this.blockMax = blockMax;
+    this.#full = full;
   }
 
   lend(): Area {
@@ -41,8 +41,8 @@ class Supply {
   }
 
   #make(): Area {
-    const bytes = Buffer.allocUnsafeSlow(this.full + this.#blockMax + LINE_MAX + 1);
-    return { bytes, view: new DataView(bytes.buffer), full: this.full, supply: this };
+    const bytes = Buffer.allocUnsafeSlow(this.#full + this.blockMax + LINE_MAX + 1);
+    return { bytes, view: new DataView(bytes.buffer), full: this.#full, supply: this };
   }
 }
 
@@ -63,15 +63,15 @@ export const AT_REST: Area = {
   supply: undefined,
 };
 
-const SMALL_BLOCK = 4096;
 const TRIM_MS = 10_000;
-const small = new Supply(SMALL_BLOCK, 4 * SMALL_BLOCK);
-const large = new Supply(BLOCK_MAX, 2 * BLOCK_MAX);
+/** For blocks of slow streams, of multilog's, and for large ones. The largest is last. */
+const supplies = [new Supply(4096, 16_384), new Supply(65_536, 131_072), new Supply(BLOCK_MAX, 2 * BLOCK_MAX)] as const;
 let trimTimer: NodeJS.Timeout | undefined;
 
 /** Lends an area for a block of that length. */
 export function lendArea(blockLength: number): Area {
-  return (blockLength > SMALL_BLOCK ? large : small).lend();
+  const [small, middle, large] = supplies;
+  return (blockLength <= small.blockMax ? small : blockLength <= middle.blockMax ? middle : large).lend();
 }
 
 /** Takes an area back. */
@@ -81,6 +81,6 @@ export function giveAreaBack(area: Area): void {
 }
 
 function trim(): void {
-  const isLeft = [small.trim(), large.trim()].some(Boolean);
+  const isLeft = supplies.map((each) => each.trim()).includes(true);
   trimTimer = isLeft ? setTimeout(trim, TRIM_MS).unref() : undefined;
 }

@@ -98,7 +98,9 @@ export const syncCalls: FileCalls = {
   fstat: (fd) => fstatSync(fd),
   fsync: fsyncSync,
   link: linkSync,
-  mkdir: (path, mode) => void mkdirSync(path, mode),
+  mkdir(path, mode) {
+    mkdirSync(path, mode);
+  },
   open: openSync,
   readdir: (path) => readdirSync(path, 'latin1'),
   rename: renameSync,

@@ -1,5 +1,7 @@
 export { BLOCK_MAX, LINE_MAX } from './areas.ts';
 export type { FileCall, FileCalls, FilePath, FileStats, Place } from './calls.ts';
+export { openHosted } from './hosted.ts';
+export type { HostedSink, HostedSinkOptions } from './hosted.ts';
 export { Multilog } from './multilog.ts';
 export type { MultilogOptions } from './multilog.ts';
 export { callNow, SetUpError } from './need.ts';

@@ -6,18 +6,14 @@ import { call, close, required } from './need.ts';
 import type { Steps } from './need.ts';
 
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
-const SIZE = 1001;
-const NEWLINE = 0x0a;
+/** What is written: a line of at most 1000 bytes, filled up with newlines. */
+export const STATUS_LINE_SIZE = 1001;
 
 /** One status file. It is never truncated, and untouched until the first line. */
 export class StatusFile {
   readonly #path: Buffer;
   readonly #place: Place;
   readonly #fd: number;
-  /** The line to be written; it takes memory until it is. */
-  #line: Buffer | undefined;
-  /** When the line came, among those of all status files: two of them may be the same file. */
-  turn = 0;
 
   private constructor(path: Buffer, place: Place, fd: number) {
     this.#path = path;
@@ -38,24 +34,13 @@ export class StatusFile {
     return new StatusFile(path, place, fd);
   }
 
-  /** Takes a line, at most 1000 bytes. Of the lines until the next {@link flush} the last one is written. */
-  keep(
-    bytes: Buffer,
-    { start, end, turn }: { readonly start: number; readonly end: number; readonly turn: number },
-  ): void {
-    this.turn = turn;
-    this.#line ??= Buffer.allocUnsafeSlow(SIZE);
-    const length = bytes.copy(this.#line, 0, start, end);
-    this.#line.fill(NEWLINE, length);
-  }
-
-  /** Writes the line, if there is a new one. */
-  *flush(): Steps<void> {
-    while (this.#line !== undefined) {
+  /** Writes a line of {@link STATUS_LINE_SIZE}. */
+  *write(line: Buffer): Steps<void> {
+    for (;;) {
       try {
-        const written = yield* call(this.#place, 'write', this.#fd, this.#line, 0, SIZE, 0);
-        if (written === SIZE) this.#line = undefined;
-        else yield { kind: 'pause', text: ['unable to write ', this.#path], cause: undefined };
+        const written = yield* call(this.#place, 'write', this.#fd, line, 0, STATUS_LINE_SIZE, 0);
+        if (written === STATUS_LINE_SIZE) return;
+        yield { kind: 'pause', text: ['unable to write ', this.#path], cause: undefined };
       } catch (cause) {
         const what = hasCode(cause, 'ESPIPE') ? 'unable to move to beginning of ' : 'unable to write ';
         yield { kind: 'pause', text: [what, this.#path], cause };
