@@ -152,14 +152,14 @@ export class LogDirectory {
     return finishFile(this.#held, { name, code, count: this.#plan.count });
   }
 
-  *#sync(): Steps<void> {
+  #sync(): Steps<void> {
     const text = ['unable to write ', this.#held.path, '/current to disk'];
-    yield* untilDone(text, this.#held.call('fsync', this.#currentFd));
+    return untilDone(text, this.#held.call('fsync', this.#currentFd));
   }
 
-  *#setModeOfCurrent(mode: number): Steps<void> {
+  #setModeOfCurrent(mode: number): Steps<void> {
     const text = ['unable to set mode of ', this.#held.path, '/current'];
-    yield* untilDone(text, this.#held.call('fchmod', this.#currentFd, mode));
+    return untilDone(text, this.#held.call('fchmod', this.#currentFd, mode));
   }
 
   /** @throws SetUpError */

@@ -81,8 +81,8 @@ export class HeldDirectory {
     }
   }
 
-  *remove(name: string): Steps<void> {
-    yield* untilDone(['unable to remove ', this.path, `/${name}`], this.call('unlink', this.inside(name)));
+  remove(name: string): Steps<void> {
+    return untilDone(['unable to remove ', this.path, `/${name}`], this.call('unlink', this.inside(name)));
   }
 
   /** Lets go of one of its files. */
