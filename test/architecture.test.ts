@@ -13,10 +13,11 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   posix: [],
   kernel: [],
   system: ['kernel', 'posix'],
+  'log-host': ['kernel', 'posix'],
   testkit: ['kernel', 'formats', 'posix'],
   preset: ['kernel', 'PLUGINS'],
   cli: ['kernel', 'formats', 'posix', 'preset', 'system', 'PLUGINS'],
-  PLUGIN: ['kernel', 'formats', 'posix'],
+  PLUGIN: ['kernel', 'formats', 'posix', 'log-host'],
   'create-daemontap-plugin': [], // npm runs it on any Node, with nothing else installed
 };
 

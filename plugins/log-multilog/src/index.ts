@@ -1,3 +1,6 @@
+export { runMultilogHost } from './multilog-host.ts';
+export { logMultilog } from './log-multilog.ts';
+export type { LogMultilogOptions } from './log-multilog.ts';
 export { BLOCK_MAX, LINE_MAX, Multilog } from './multilog.ts';
 export { SetUpError } from './need.ts';
 export type { Need, Steps, Text } from './need.ts';
