@@ -1,15 +1,3 @@
-export { runMultilogHost } from './multilog-host.ts';
 export { logMultilog } from './log-multilog.ts';
 export type { LogMultilogOptions } from './log-multilog.ts';
-export { BLOCK_MAX, LINE_MAX } from './areas.ts';
-export type { FileCall, FileCalls, FilePath, FileStats, Place } from './calls.ts';
-export { openHosted } from './hosted.ts';
-export type { HostedSink, HostedSinkOptions } from './hosted.ts';
-export { Multilog } from './multilog.ts';
-export type { MultilogOptions } from './multilog.ts';
-export { callNow, SetUpError } from './need.ts';
-export type { Need, Steps, Text } from './need.ts';
-export { processorRequest } from './processor.ts';
-export type { ProcessorPlan } from './processor.ts';
-export { parseScript } from './script.ts';
-export type { Action, DirectoryPlan, Script } from './script.ts';
+export { runMultilogHost } from './multilog-host.ts';

@@ -8,8 +8,8 @@ import * as v from 'valibot';
 import { definePlugin } from '@daemontap/kernel';
 import type { PluginFactory, ProcessAccount, ServiceDirectory } from '@daemontap/kernel';
 import { logAccount, openLogHosts } from '@daemontap/log-host';
+import { parseScript } from '@daemontap/multilog';
 import { faultOfWord } from './script-fault.ts';
-import { parseScript } from './script.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 const WRITABLE_BY_OTHERS = 0o022;

@@ -22,6 +22,7 @@ export function runStdoutHost(): void {
         take: (block) => output.write(lines(block), { trouble, recovered }),
         async rotate() {},
         async end() {},
+        async abandon() {},
       };
     },
   });

@@ -12,6 +12,8 @@ export interface HostedSink {
   rotate(): Promise<void>;
   /** Finishes and closes everything. */
   end(): Promise<void>;
+  /** Closes everything as it is, without waiting for better times: what was given and is not written is given again. */
+  abandon(): Promise<void>;
 }
 
 /** One stream, for whom a sink is made. */

@@ -51,6 +51,7 @@ export class HostStream {
   /** Being opened, or writing. */
   #isBusy = true;
   #rotatesNext = false;
+  #isAbandoned = false;
   #hasEnded = false;
   #trouble: { readonly text: string; readonly reason: string | undefined } | undefined;
   #hasOpenDirectory = true;
@@ -79,6 +80,10 @@ export class HostStream {
     if (this.#isFinishing) return;
     this.#isFinishing = true;
     if (!this.#isBusy) void this.#end();
+    else if (this.#trouble !== undefined && this.#sink !== undefined) {
+      this.#isAbandoned = true; // it might be in trouble for days: what it has not written stays in the pipe
+      void this.#sink.abandon();
+    }
   }
 
   rotate(): void {
@@ -106,7 +111,7 @@ export class HostStream {
       this.#host.wantsTurn(this);
       return undefined;
     }
-    return this.#during(written.then(() => reader.discard(pipeFd, taken)));
+    return this.#during(written.then(() => this.#isAbandoned || reader.discard(pipeFd, taken)));
   }
 
   /** How much of what is there is to be written now. */
@@ -116,7 +121,7 @@ export class HostStream {
     return length >= this.#longest || this.#isEnding || isHungUp(this.definition.pipeFd) ? length : 0;
   }
 
-  async #during(work: Promise<void>): Promise<void> {
+  async #during(work: Promise<unknown>): Promise<void> {
     this.#isBusy = true;
     await work;
     this.#isBusy = false;
@@ -168,7 +173,7 @@ export class HostStream {
     this.#hasEnded = true;
     clearTimeout(this.#retry);
     this.#watch?.close();
-    await this.#sink?.end();
+    if (!this.#isAbandoned) await this.#sink?.end();
     this.#closeDirectory();
     closeSync(this.definition.pipeFd);
     this.#host.onEnded(this);
