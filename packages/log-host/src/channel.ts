@@ -1,12 +1,13 @@
 /** One connection between a kernel and a host: packets in order, none of which makes anybody wait. */
 import { closeSync } from 'node:fs';
-import { receivePacket, sendPacket } from '@daemontap/posix';
+import { hasCode, receivePacket, sendPacket } from '@daemontap/posix';
 import type { Packet } from '@daemontap/posix';
 
 /** While the other side takes no more, it is tried again so often. */
 const TRY_AGAIN_MS = 10;
 /** Packets handled before others get their turn. */
 const PACKETS_A_TURN = 64;
+const GONE = ['EPIPE', 'ECONNRESET', 'ENOTCONN'];
 
 /** What a channel is made of. */
 export interface ChannelOptions {
@@ -39,7 +40,10 @@ export class Channel {
     return this.#unsent.length;
   }
 
-  /** Sends what `make` makes, when it can be sent; its descriptors are closed then. `undefined`: nothing any more. */
+  /**
+   * Sends what `make` makes, when it can be sent; its descriptors are closed then. `undefined`: nothing any more. Where it
+   * throws it is asked again.
+   */
   send(make: () => Packet | undefined): void {
     this.#unsent.push(make);
     if (this.#timer === undefined) this.#flush();
@@ -69,8 +73,9 @@ export class Channel {
     try {
       packet = make();
       return packet === undefined || sendPacket(this.#options.fd, packet);
-    } catch {
-      return true; // the other side is gone, which reading tells; or what was to be said has no meaning any more
+    } catch (error) {
+      // Where the other side is gone, reading tells. Else the system is out of something, descriptors perhaps.
+      return GONE.some((code) => hasCode(error, code));
     } finally {
       for (const fd of packet?.fds ?? []) closeSync(fd);
     }

@@ -35,6 +35,8 @@ export type Answer =
   /** A stream cannot go on for now, and nothing of it is lost. */
   | { readonly type: 'trouble'; readonly id: string; readonly text: string; readonly reason: string | undefined }
   | { readonly type: 'recovered'; readonly id: string }
+  /** The host had no room for the stream's descriptors. */
+  | { readonly type: 'refused'; readonly id: string }
   /** All that was in the pipe is where it belongs, and everything of the stream is closed. */
   | { readonly type: 'ended'; readonly id: string };
 
@@ -46,6 +48,7 @@ const TYPES: ReadonlySet<unknown> = new Set<Order['type'] | Answer['type']>([
   'leave',
   'trouble',
   'recovered',
+  'refused',
   'ended',
 ]);
 

@@ -20,7 +20,6 @@ const SOCK_FLAGS = 0o2004000; // CLOEXEC, NONBLOCK
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_NOSIGNAL = 0x4000;
-const MSG_CTRUNC = 8;
 const MSG_TRUNC = 0x20;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
@@ -39,7 +38,10 @@ let received: Buffer | undefined;
 export interface Packet {
   /** At least one where it is sent. */
   readonly bytes: Buffer;
-  /** Descriptors that came with it: the receiver's now, to be closed by it. None is inherited by a program. */
+  /**
+   * Descriptors that came with it: the receiver's now, to be closed by it. None is inherited by a program. Those that the
+   * receiver had no room for are left out.
+   */
   readonly fds: readonly number[];
 }
 
@@ -100,7 +102,7 @@ export function receivePacket(fd: number): Packet | undefined {
     const end = Number(control.readBigUInt64LE(0));
     for (let at = HEADER_SIZE; at + 4 <= end; at += 4) fds.push(control.readInt32LE(at));
   }
-  if ((header.readInt32LE(48) & (MSG_TRUNC | MSG_CTRUNC)) !== 0) {
+  if ((header.readInt32LE(48) & MSG_TRUNC) !== 0) {
     for (const each of fds) closeSync(each);
     throw Object.assign(new Error('a packet is too large'), { code: 'EMSGSIZE' });
   }

@@ -49,7 +49,8 @@ export const logMultilog: PluginFactory<LogMultilogOptions> = definePlugin({
   name: 'log-multilog',
   apiVersion: 1,
   schema,
-  apply(kernel) {
+  apply(kernel, { account: given }) {
+    logAccount(given); // before anything is started, where it cannot be
     openLogHosts(kernel, {
       plugin: 'log-multilog',
       program: hostProgram(),

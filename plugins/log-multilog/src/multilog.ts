@@ -1,212 +1,117 @@
 /**
- * multilog's engine: lines come in as blocks of bytes, are stamped, selected and written to log directories, each block
- * before the next one. It holds at most one unfinished line of 1000 bytes; of a longer one, the rest passes through.
+ * multilog's engine: blocks of bytes come in, and their lines are written to log directories and status files, each block
+ * before the next one.
  */
 import { writeSync } from 'node:fs';
-import { wallClockNs } from '@daemontap/posix';
 import { LogDirectory } from './directory.ts';
+import { giveBatchBack, Lines } from './lines.ts';
+import type { Batch } from './lines.ts';
 import type { Steps } from './need.ts';
 import type { Script } from './script.ts';
-import { compileScript } from './selector.ts';
-import type { Decide } from './selector.ts';
-import { Stamps } from './stamps.ts';
 import { StatusFile } from './status-file.ts';
 
 const NEWLINE = 0x0a;
-/** So much of a line is looked at, and kept until it is finished, its stamp included. In bytes. */
-export const LINE_MAX = 1000;
-/** So much of a line is shown on standard error. */
-const SHOWN_MAX = 200;
-const DOTS = Buffer.from('...\n');
 const STDERR = 2;
 
-/** The largest block that may be given at once, in bytes. */
-export const BLOCK_MAX = 65_536;
-/** Beyond this a buffer is written, so that another line, and another block of a long one, always fit. */
-const FULL = 131_072;
-const BUFFER_SIZE = FULL + BLOCK_MAX + LINE_MAX + 1;
-
-/** A log directory with what is on its way to it. */
-interface Output {
-  readonly directory: LogDirectory | undefined;
-  readonly bytes: Buffer;
-  /** How many of the bytes are finished lines, or pieces of a long one. */
-  length: number;
-  /** Whether the line at hand goes there. */
-  isSelected: boolean;
+/** How a multilog is opened. */
+export interface MultilogOptions {
+  /** Where relative paths begin: an open directory, needed until it is opened. The current one if not given. */
+  readonly directoryFd?: number | undefined;
+  /** Shows a line for the action `e`, its newline included. It must not wait. Standard error if not given. */
+  show?(line: Buffer): void;
 }
 
 /** A running multilog. */
 export class Multilog {
-  readonly #script: Script;
-  /** Made for the first line that something has to be decided about. */
-  #decide: Decide | undefined;
+  readonly #lines: Lines;
   readonly #statusFiles: readonly StatusFile[];
-  readonly #outputs: readonly Output[];
-  /** The first output: lines are put together at the end of its bytes, whether they stay there or not. */
-  readonly #first: Output;
-  readonly #stamps: Stamps | undefined;
-  /** The first output's bytes, for the stamps. */
-  readonly #view: DataView;
-  /** There is nothing to decide: one directory gets every line. */
-  readonly #takesAll: boolean;
-  /** How many bytes of an unfinished line stand behind the first output's finished ones. */
-  #pending = 0;
-  /** The line at hand is longer than {@link LINE_MAX}: it was selected, and its rest follows. */
-  #isLong = false;
-  #isFull = false;
-  /** How many lines were kept in status files. */
-  #turns = 0;
+  readonly #directories: readonly LogDirectory[];
 
-  private constructor(script: Script, statusFiles: readonly StatusFile[], directories: readonly LogDirectory[]) {
-    this.#script = script;
+  private constructor(lines: Lines, statusFiles: readonly StatusFile[], directories: readonly LogDirectory[]) {
+    this.#lines = lines;
     this.#statusFiles = statusFiles;
-    const output = (directory: LogDirectory | undefined): Output => ({
-      directory,
-      bytes: Buffer.allocUnsafeSlow(BUFFER_SIZE),
-      length: 0,
-      isSelected: false,
-    });
-    this.#first = output(directories[0]);
-    this.#view = new DataView(this.#first.bytes.buffer);
-    this.#outputs = [this.#first, ...directories.slice(1).map(output)];
-    this.#stamps = script.stamps ? new Stamps() : undefined;
-    this.#takesAll = script.actions.length === 1 && directories.length === 1;
-    this.#first.isSelected = this.#takesAll;
+    this.#directories = directories;
   }
 
   /**
    * Opens all that a script names, in its order.
    * @throws SetUpError
    */
-  static *open(script: Script): Steps<Multilog> {
+  static *open(script: Script, { directoryFd, show = showOnStderr }: MultilogOptions = {}): Steps<Multilog> {
     const statusFiles: StatusFile[] = [];
     const directories: LogDirectory[] = [];
     try {
-      for (const path of script.statusFiles) statusFiles.push(new StatusFile(path));
-      for (const plan of script.directories) directories.push(yield* LogDirectory.open(plan));
+      for (const path of script.statusFiles) statusFiles.push(yield* StatusFile.open(path, directoryFd));
+      for (const plan of script.directories) directories.push(yield* LogDirectory.open(plan, directoryFd));
     } catch (error) {
-      for (const each of directories) each.abandon();
-      for (const each of statusFiles) each.close();
+      for (const each of directories) yield* each.abandon();
+      for (const each of statusFiles) yield* each.close();
       throw error;
     }
-    return new Multilog(script, statusFiles, directories);
+    return new Multilog(new Lines(script, show), statusFiles, directories);
   }
 
   /** True when the last line that was given is not finished. */
   get isWithinLine(): boolean {
-    return this.#pending > 0 || this.#isLong;
+    return this.#lines.isWithinLine;
   }
 
-  /** Takes at most {@link BLOCK_MAX} bytes, and has written all finished lines when it is done. */
+  /**
+   * Takes at most {@link BLOCK_MAX} bytes, and has written all finished lines when it is done. Until then the block must
+   * stay as it is.
+   * @throws RangeError when it is larger
+   */
   *take(block: Buffer): Steps<void> {
-    this.#stamps?.setClock(wallClockNs());
-    for (let at = 0; at < block.length;) {
-      at = this.#takeLines(block, at);
-      if (this.#isFull) yield* this.#flush();
-    }
-    yield* this.#flush();
+    for (const batch of this.#lines.take(block)) yield* this.#write(batch);
+  }
+
+  /**
+   * As {@link take}, but the block is taken at once, and may be another one by the time its lines are written: these steps
+   * have to be done before those of the next block.
+   * @throws RangeError when it is larger
+   */
+  takeAtOnce(block: Buffer): Steps<void> {
+    return this.#writeAll([...this.#lines.take(block)]);
   }
 
   /** Begins a new file in every directory where something was written to the one at hand. */
   *rotate(): Steps<void> {
-    for (const { directory } of this.#outputs) if (directory?.isEmpty === false) yield* directory.rotate();
+    for (const each of this.#directories) if (!each.isEmpty) yield* each.rotate();
   }
 
   /** Takes what there is of an unfinished line for a whole one, and closes everything. */
   *end(): Steps<void> {
     if (this.isWithinLine) yield* this.take(Buffer.of(NEWLINE));
-    for (const { directory } of this.#outputs) if (directory !== undefined) yield* directory.close();
-    for (const each of this.#statusFiles) each.close();
+    for (const each of this.#directories) yield* each.close();
+    for (const each of this.#statusFiles) yield* each.close();
   }
 
-  /** Takes lines from `at` on until the block ends or a buffer is full, and returns where it stopped. */
-  #takeLines(block: Buffer, from: number): number {
-    const [first, stamps] = [this.#first, this.#stamps];
-    const { bytes } = first;
-    const takesAll = this.#takesAll;
-    let at = from;
-    let start = first.length;
-    let end = start + this.#pending;
-    while (at < block.length && !this.#isFull) {
-      if (this.#isLong) {
-        at = this.#passOn(block, at);
-        start = end = first.length;
-        continue;
+  /** Closes everything as it is: what was not written is lost, and the next run finds what a crash would have left. */
+  *abandon(): Steps<void> {
+    for (const each of this.#directories) yield* each.abandon();
+    for (const each of this.#statusFiles) yield* each.close();
+  }
+
+  *#writeAll(batches: readonly Batch[]): Steps<void> {
+    for (const each of batches) yield* this.#write(each);
+  }
+
+  *#write(batch: Batch): Steps<void> {
+    try {
+      for (const { index, line } of batch.kept) yield* this.#statusFiles[index]?.write(line) ?? [];
+      for (const [index, { area, length }] of batch.outputs.entries()) {
+        if (length > 0) yield* this.#directories[index]?.write(area.bytes, 0, length) ?? [];
       }
-      if (start === end && stamps !== undefined) end = stamps.write(this.#view, end);
-      const mostOfBlock = Math.min(block.length, at + LINE_MAX - (end - start));
-      let isEnd = false;
-      while (at < mostOfBlock) {
-        const byte = block[at++] ?? 0;
-        bytes[end++] = byte;
-        if (byte === NEWLINE) {
-          isEnd = true;
-          break;
-        }
-      }
-      if (!isEnd && end - start < LINE_MAX) break; // the block ends
-      this.#isLong = !isEnd;
-      if (takesAll) first.length = end;
-      else this.#select(start, isEnd ? end - 1 : end, end);
-      start = end = first.length;
-      this.#isFull = this.#isFull || end > FULL;
+    } finally {
+      giveBatchBack(batch);
     }
-    this.#pending = end - first.length;
-    return at;
-  }
-
-  /** Hands the rest of a long line on to where its beginning went, and returns where that ends in the block. */
-  #passOn(block: Buffer, at: number): number {
-    const newline = block.indexOf(NEWLINE, at);
-    const end = newline === -1 ? block.length : newline + 1;
-    for (const output of this.#outputs) if (output.isSelected) this.#append(output, block, at, end);
-    this.#isLong = newline === -1;
-    return end;
-  }
-
-  /** Sees to the line between `start` and `textEnd` of the first output's bytes; with its newline it ends at `end`. */
-  #select(start: number, textEnd: number, end: number): void {
-    const first = this.#first;
-    this.#decide ??= compileScript(this.#script);
-    const { shown, kept, logged } = this.#decide(first.bytes, start, textEnd);
-    for (let times = 0; times < shown; times++) show(first.bytes, start, textEnd);
-    for (let index = 0; index < this.#statusFiles.length; index++) {
-      if (kept[index] === true)
-        this.#statusFiles[index]?.keep(first.bytes, { start, end: textEnd, turn: ++this.#turns });
-    }
-    first.isSelected = logged[0] === true;
-    for (let index = 1; index < this.#outputs.length; index++) {
-      const output = this.#outputs[index];
-      if (output === undefined) continue;
-      output.isSelected = logged[index] === true;
-      if (output.isSelected) this.#append(output, first.bytes, start, end);
-    }
-    if (first.isSelected) first.length = end;
-  }
-
-  #append(output: Output, bytes: Buffer, start: number, end: number): void {
-    output.length += bytes.copy(output.bytes, output.length, start, end);
-    this.#isFull ||= output.length > FULL;
-  }
-
-  /** Writes all that is finished. */
-  *#flush(): Steps<void> {
-    for (const each of this.#statusFiles.toSorted((a, b) => a.turn - b.turn)) yield* each.flush();
-    for (const { directory, bytes, length } of this.#outputs) yield* directory?.write(bytes, 0, length) ?? [];
-    const { bytes, length } = this.#first;
-    bytes.copyWithin(0, length, length + this.#pending);
-    for (const output of this.#outputs) output.length = 0;
-    this.#isFull = false;
   }
 }
 
 /** One line, one write, as far as it goes. */
-function show(bytes: Buffer, start: number, end: number): void {
-  const text = bytes.subarray(start, Math.min(end, start + SHOWN_MAX));
-  const ending = end - start > SHOWN_MAX ? DOTS : DOTS.subarray(-1);
+function showOnStderr(line: Buffer): void {
   try {
-    writeSync(STDERR, Buffer.concat([text, ending]));
+    writeSync(STDERR, line);
   } catch {
     // Nobody can be told; the log goes on.
   }

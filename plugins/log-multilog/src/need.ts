@@ -2,27 +2,63 @@
  * What the engine needs before it can go on. It never waits by itself: its operations are generators that yield what
  * they need, and whoever runs them waits in the way that suits it, for one stream or among many.
  */
-import type { ProcessEnd } from '@daemontap/posix';
+import { syncCalls } from './calls.ts';
+import type { FileCall, FileCalls, Place } from './calls.ts';
 import type { ProcessorPlan } from './processor.ts';
 
 /** Words of a message, and bytes of paths. */
 export type Text = readonly (string | Uint8Array)[];
 
-/** Something to do before the next step. */
+/** Something to do before the next step. What keeps it from being done is thrown into the steps. */
 export type Need =
+  /** A call of the file system. {@link callNow} does it with the whole process. */
+  | FileCall
   /** To be told, and tried again a while later (5 seconds, as in daemontools). */
   | { readonly kind: 'pause'; readonly text: Text; readonly cause: unknown }
-  /** To be run to its end, which is the answer. */
+  /** To be told, and that is all. */
+  | { readonly kind: 'tell'; readonly text: Text; readonly cause: unknown }
+  /** To be run to its end, which is the answer: a `ProcessEnd` of @daemontap/posix. */
   | { readonly kind: 'process'; readonly plan: ProcessorPlan };
 
-/** An operation that may have needs. */
-export type Steps<T> = Generator<Need, T, ProcessEnd | undefined>;
+/** An operation that may have needs. Each step is given the answer to what the one before has yielded. */
+export type Steps<T> = Generator<Need, T, unknown>;
+
+/** Does a call with the whole process, and goes on with the steps that have yielded it. */
+export function callNow<T>(steps: Steps<T>, { name, args }: FileCall): IteratorResult<Need, T> {
+  let answer: unknown;
+  try {
+    const body = syncCalls[name] as (...args: readonly unknown[]) => unknown; // the arguments are those of that name
+    answer = body(...args);
+  } catch (error) {
+    return steps.throw(error);
+  }
+  return steps.next(answer);
+}
+
+/** One call of the file system. */
+export function* call<Name extends keyof FileCalls>(
+  place: Place,
+  name: Name,
+  ...args: Parameters<FileCalls[Name]>
+): Steps<ReturnType<FileCalls[Name]>> {
+  const answer = yield { kind: 'call', name, args, place } as FileCall; // its parts are of one name
+  return answer as ReturnType<FileCalls[Name]>; // as whoever drives the steps promises
+}
+
+/** Lets go of a descriptor. It is gone whatever is reported, and what has to be on the disk was brought there before. */
+export function* close(place: Place, fd: number): Steps<void> {
+  try {
+    yield* call(place, 'close', fd);
+  } catch {
+    // Nothing is left to be done.
+  }
+}
 
 /** Does something until it succeeds, with a pause after each failure. */
-export function* untilDone<T>(text: Text, body: () => T): Steps<T> {
+export function* untilDone<T>(text: Text, body: () => Steps<T>): Steps<T> {
   for (;;) {
     try {
-      return body();
+      return yield* body();
     } catch (cause) {
       yield { kind: 'pause', text, cause };
     }
@@ -34,18 +70,24 @@ export class SetUpError extends Error {
   static {
     this.prototype.name = 'SetUpError';
   }
+  /** The message's words, with the bytes of paths as they are. */
   readonly text: Text;
   constructor(text: Text, cause: unknown) {
-    super('unable to set up', { cause });
+    super(textOf(text), { cause });
     this.text = text;
   }
 }
 
 /** Does something that has to succeed. @throws SetUpError */
-export function required<T>(text: Text, body: () => T): T {
+export function* required<T>(text: Text, steps: Steps<T>): Steps<T> {
   try {
-    return body();
+    return yield* steps;
   } catch (cause) {
     throw new SetUpError(text, cause);
   }
+}
+
+/** A message to be shown: bytes that are no UTF-8 are lost. */
+export function textOf(text: Text): string {
+  return text.map((part) => (typeof part === 'string' ? part : Buffer.from(part).toString())).join('');
 }

@@ -27,19 +27,24 @@ export const logStdout: PluginFactory<LogStdoutOptions> = definePlugin({
   name: 'log-stdout',
   apiVersion: 1,
   schema,
-  apply(kernel) {
+  apply(kernel, { account: given }) {
+    findAccount(given); // before anything is started, where it cannot be
     openLogHosts(kernel, {
       plugin: 'log-stdout',
       program: hostProgram(),
       generation: standardOutput(),
       streamOf(service) {
         const { account, ...options } = kernel.optionsFor(service);
-        const isRoot = process.geteuid?.() === 0;
-        return { account: logAccount(account ?? (isRoot ? 'nobody' : undefined)), options };
+        return { account: findAccount(account), options };
       },
     });
   },
 });
+
+/** @throws `PLUGIN_REFUSED` */
+function findAccount(name: string | undefined): ReturnType<typeof logAccount> {
+  return logAccount(name ?? (process.geteuid?.() === 0 ? 'nobody' : undefined));
+}
 
 /** Which one it is: a host that an earlier kernel has left has that one's. */
 function standardOutput(): string {

@@ -5,7 +5,6 @@
 import { mkdirSync } from 'node:fs';
 import type { Closeable, PluginKernel } from '@daemontap/kernel';
 import { connectForPackets } from '@daemontap/posix';
-import type { Packet } from '@daemontap/posix';
 import { Channel } from '../channel.ts';
 import { decode, encode, PROTOCOL, SOCKET } from '../protocol.ts';
 import type { Answer } from '../protocol.ts';
@@ -13,10 +12,12 @@ import type { LogStream } from './stream.ts';
 
 /** A host that was just started does not listen yet. */
 const CONNECT_EVERY_NS = 20_000_000n;
+/** There may be room later. */
+const REFUSED_AGAIN_NS = 5_000_000_000n;
 
 /** What a host is made of. */
 export interface LogHostSetUp {
-  readonly kernel: Pick<PluginKernel, 'clock' | 'readiness' | 'log' | 'supervise' | 'opened'>;
+  readonly kernel: Pick<PluginKernel, 'clock' | 'readiness' | 'log' | 'supervise'>;
   /** For messages. */
   readonly name: string;
   /** Its directory. */
@@ -52,7 +53,6 @@ export class LogHost {
     if (this.#helper === undefined) {
       mkdirSync(path, { recursive: true, mode: 0o711 });
       this.#helper = kernel.supervise({ name, path });
-      kernel.opened({ close: () => this.disconnect() });
     }
     this.#tell(stream);
   }
@@ -60,10 +60,10 @@ export class LogHost {
   /** Lets another host have a stream, and says when it may begin. */
   giveUp(stream: LogStream, then: () => void): void {
     this.#streams.delete(stream.id);
-    if (!this.#isGreeted) then();
+    if (this.#runsIn === undefined) then();
     else {
       this.#givenUp.set(stream.id, then);
-      this.#channel?.send(() => ({ bytes: encode({ type: 'yield', id: stream.id }), fds: [] }));
+      if (this.#isGreeted) this.#haveYielded(stream.id);
     }
     this.#endWhereUnneeded();
   }
@@ -85,7 +85,7 @@ export class LogHost {
     else if (this.#channel === undefined) this.#connect();
   }
 
-  /** The host goes on by itself. */
+  /** Lets go of the connection: the host goes on by itself. */
   disconnect(): void {
     this.#timer?.close();
     this.#channel?.close();
@@ -100,7 +100,7 @@ export class LogHost {
 
   #connect(): void {
     const { clock, readiness } = this.#setUp.kernel;
-    if (this.#runsIn === undefined) return;
+    if (this.#runsIn === undefined || this.#channel !== undefined) return;
     try {
       const fd = connectForPackets(`${this.#runsIn}/${SOCKET}`);
       this.#channel = new Channel({
@@ -131,6 +131,7 @@ export class LogHost {
       if (answer.protocol === PROTOCOL && answer.generation === this.#setUp.generation) {
         this.#isGreeted = true;
         for (const stream of this.#streams.values()) this.#tell(stream);
+        for (const id of this.#givenUp.keys()) this.#haveYielded(id);
       } else {
         // Of another version, or with an earlier kernel's output: it finishes what is at hand, and one of this version takes its place.
         this.#channel?.send(() => ({ bytes: encode({ type: 'leave' }), fds: [] }));
@@ -160,6 +161,12 @@ export class LogHost {
       case 'recovered':
         log.warning(`log of ${service.label}: goes on`, { service });
         break;
+      case 'refused': {
+        log.warning(`log of ${service.label}: its log host has too few descriptors`, { service });
+        const { clock } = this.#setUp.kernel;
+        clock.wakeAt(clock.monotonicNs() + REFUSED_AGAIN_NS, () => this.#tell(stream));
+        break;
+      }
       case 'ended':
         if (stream.isReleased) this.#drop(stream);
         else this.#tell(stream); // it goes on after all, or an earlier kernel had left it without a writer
@@ -169,16 +176,11 @@ export class LogHost {
 
   #tell(stream: LogStream): void {
     if (!this.#isGreeted) return;
-    const make = (): Packet | undefined => (this.#streams.get(stream.id) === stream ? stream.order() : undefined);
-    this.#channel?.send(() => {
-      try {
-        return make();
-      } catch (cause) {
-        const { service } = stream;
-        this.#setUp.kernel.log.warning(`unable to hand ${service.label} to its log host`, { service, cause });
-        return undefined;
-      }
-    });
+    this.#channel?.send(() => (this.#streams.get(stream.id) === stream ? stream.order() : undefined));
+  }
+
+  #haveYielded(id: string): void {
+    this.#channel?.send(() => ({ bytes: encode({ type: 'yield', id }), fds: [] }));
   }
 
   #drop(stream: LogStream): void {

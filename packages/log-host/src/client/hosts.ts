@@ -7,6 +7,7 @@ import { KernelError } from '@daemontap/kernel';
 import type { LogSink, PluginKernel, ProcessAccount, ServiceDirectory } from '@daemontap/kernel';
 import { LogHost } from './host.ts';
 import { startOfHost } from './start.ts';
+import { dismissStrays } from './strays.ts';
 import { LogStream } from './stream.ts';
 
 /** What log hosts are made of. */
@@ -53,15 +54,27 @@ export function openLogHosts(
     const name = account === undefined ? OWN : [account.uid, account.gid, ...account.groups].join('-');
     const known = hosts.get(name);
     if (known !== undefined) return known;
-    const path = `${stateDir()}/host-${name}`;
+    const path = `${stateDir()}/${PREFIX}${name}`;
     const onEnded = (stream: LogStream): void => {
       streams.delete(stream.id);
       stream.close();
     };
     const made = new LogHost({ kernel, name, path, generation: generation(), onEnded });
+    if (hosts.size === 0) whenFirst();
     hosts.set(name, made);
     made.runs(running.get(name));
     return made;
+  };
+  const whenFirst = (): void => {
+    kernel.opened({
+      close() {
+        for (const host of hosts.values()) host.disconnect();
+      },
+    });
+    // By then all services are known, and who is left over is an earlier kernel's, which had other accounts.
+    kernel.clock.wakeAt(kernel.clock.monotonicNs() + STRAYS_AFTER_NS, () => {
+      dismissStrays(stateDir(), (name) => name.startsWith(PREFIX) && !hosts.has(name.slice(PREFIX.length)));
+    });
   };
   const open = (service: ServiceDirectory): LogStream => {
     const { account, options } = streamOf(service);
@@ -108,7 +121,7 @@ export function openLogHosts(
   hooks.serviceReleased.tap(plugin, (service) => {
     const name = hostNameOf(service);
     if (name !== undefined && hosts.get(name)?.isNeeded !== true) {
-      rmSync(`${stateDir()}/host-${name}`, { recursive: true, force: true });
+      rmSync(`${stateDir()}/${PREFIX}${name}`, { recursive: true, force: true });
     }
     const stream = service.role === 'service' ? streams.get(service.identity)?.stream : undefined;
     if (stream?.service === service) release(stream);
@@ -128,6 +141,8 @@ export function openLogHosts(
   });
 }
 
+const PREFIX = 'host-';
+const STRAYS_AFTER_NS = 10_000_000_000n;
 /** The name of the host that is who the kernel is. */
 const OWN = 'own';
 

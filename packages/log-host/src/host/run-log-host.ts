@@ -6,6 +6,7 @@ import { closeSync, fstatSync, rmSync } from 'node:fs';
 import {
   acceptForPackets,
   argumentBytes,
+  exitAtOnce,
   listenForPackets,
   openPipeReader,
   openReadiness,
@@ -24,6 +25,9 @@ import { Turns } from './turns.ts';
 const IDLE_MS = 60_000;
 /** A kernel that does not listen is not told more than this. */
 const UNSENT_MAX = 1000;
+const LISTEN_AGAIN_MS = 1000;
+/** A stream that cannot finish has that long when the host is told to leave: what it has not written stays in its pipe. */
+const LEAVE_MS = 2000;
 
 /**
  * Runs a log host until it is told to leave, or nobody needs it. Its arguments are its generation and the numbers of a
@@ -75,11 +79,21 @@ class LogHost {
       onTrouble: (stream) => this.#tellTrouble(stream),
       onEnded: (stream) => this.#ended(stream, host),
     };
-    this.#readiness.watchReadable(listener, () => {
-      for (let fd = acceptForPackets(listener); fd !== undefined; fd = acceptForPackets(listener))
-        this.#serve(fd, host);
-    });
+    this.#listen(listener, host);
     this.#wait();
+  }
+
+  #listen(listener: number, host: StreamHost): void {
+    const watch = this.#readiness.watchReadable(listener, () => {
+      try {
+        for (let fd = acceptForPackets(listener); fd !== undefined; fd = acceptForPackets(listener)) {
+          this.#serve(fd, host);
+        }
+      } catch {
+        watch.close(); // out of descriptors: streams that end make room
+        setTimeout(() => this.#listen(listener, host), LISTEN_AGAIN_MS);
+      }
+    });
   }
 
   #serve(fd: number, host: StreamHost): void {
@@ -108,6 +122,7 @@ class LogHost {
       return;
     }
     for (const fd of fds) closeSync(fd);
+    if (order?.type === 'open' && !this.#isLeaving) this.#send({ type: 'refused', id: order.id }, [channel]);
     switch (order?.type) {
       case 'hello':
         this.#send({ type: 'hello', protocol: PROTOCOL, generation: this.#generation }, [channel]);
@@ -124,7 +139,7 @@ class LogHost {
         break;
       case 'open':
       case undefined:
-        break; // of no use now
+        break; // told above, or of no use
     }
   }
 
@@ -182,17 +197,18 @@ class LogHost {
     if (this.#isLeaving) return;
     this.#isLeaving = true;
     for (const stream of this.#streams.values()) stream.finish();
+    setTimeout(() => exitAtOnce(0), LEAVE_MS);
     this.#exitWhereDone();
   }
 
   #exitWhereDone(): void {
-    if (this.#isLeaving && this.#streams.size === 0) process.exit(0);
+    if (this.#isLeaving && this.#streams.size === 0) exitAtOnce(0);
   }
 
   #wait(): void {
     clearTimeout(this.#idle);
     if (this.#streams.size > 0 || this.#channels.size > 0) return;
-    this.#idle = setTimeout(() => process.exit(0), IDLE_MS);
+    this.#idle = setTimeout(() => exitAtOnce(0), IDLE_MS);
   }
 }
 

@@ -4,7 +4,7 @@
  * the pipe, for this host or the next.
  */
 import { closeSync } from 'node:fs';
-import { isHungUp, pipeSize } from '@daemontap/posix';
+import { hasCode, isHungUp, pipeSize, tryLock } from '@daemontap/posix';
 import type { PipeReader } from '@daemontap/posix';
 import type { HostedSink, LogHostProgram } from './hosted-sink.ts';
 import { BLOCK_SIZE } from './turns.ts';
@@ -130,6 +130,8 @@ export class HostStream {
   async #open(): Promise<void> {
     const { label, options, directoryFd, pipeFd } = this.definition;
     try {
+      // One that an earlier kernel had somebody else read may be read still, until that one is told.
+      if (!isLocked(pipeFd)) throw new Error('its pipe is read by another log host');
       this.#sink = await this.#host.program.open({
         label,
         options,
@@ -183,5 +185,15 @@ export class HostStream {
     if (text !== undefined && this.#trouble?.text === text && this.#trouble.reason === reason) return;
     this.#trouble = text === undefined ? undefined : { text, reason };
     this.#host.onTrouble(this);
+  }
+}
+
+function isLocked(fd: number): boolean {
+  try {
+    tryLock(fd);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EAGAIN')) return false;
+    throw error;
   }
 }
