@@ -151,11 +151,9 @@ export class LogHost {
     const { service } = stream;
     switch (answer.type) {
       case 'trouble': {
-        const { text, reason } = answer;
-        log.warning(`log of ${service.label}: ${text}`, {
-          service,
-          ...(reason === undefined ? {} : { cause: new Error(reason) }),
-        });
+        const { text, reason, code } = answer;
+        const cause = reason === undefined ? undefined : Object.assign(new Error(reason), { code });
+        log.warning(`log of ${service.label}: ${text}`, { service, cause });
         break;
       }
       case 'recovered':
