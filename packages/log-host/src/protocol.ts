@@ -29,11 +29,19 @@ export type Order =
   /** Finish what is at hand, and end. */
   | { readonly type: 'leave' };
 
+/** What keeps a stream from going on. */
+export interface Trouble {
+  readonly text: string;
+  /** What an error says of itself, and the system's name for it. */
+  readonly reason?: string;
+  readonly code?: string;
+}
+
 /** What a host tells each kernel that has connected. */
 export type Answer =
   | { readonly type: 'hello'; readonly protocol: number; readonly generation: string }
   /** A stream cannot go on for now, and nothing of it is lost. */
-  | { readonly type: 'trouble'; readonly id: string; readonly text: string; readonly reason: string | undefined }
+  | ({ readonly type: 'trouble'; readonly id: string } & Trouble)
   | { readonly type: 'recovered'; readonly id: string }
   /** The host had no room for the stream's descriptors. */
   | { readonly type: 'refused'; readonly id: string }

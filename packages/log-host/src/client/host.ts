@@ -17,13 +17,14 @@ const REFUSED_AGAIN_NS = 5_000_000_000n;
 
 /** What a host is made of. */
 export interface LogHostSetUp {
-  readonly kernel: Pick<PluginKernel, 'clock' | 'readiness' | 'log' | 'supervise'>;
+  /** Another one after a change of the plugin's options. */
+  kernel(): Pick<PluginKernel, 'clock' | 'readiness' | 'log' | 'supervise'>;
   /** For messages. */
   readonly name: string;
   /** Its directory. */
   readonly path: string;
   /** One that was started as another generation is replaced. */
-  readonly generation: string;
+  generation(): string;
   /** All output of a stream that was released is where it belongs. */
   onEnded(stream: LogStream): void;
 }
@@ -50,9 +51,10 @@ export class LogHost {
   add(stream: LogStream): void {
     const { kernel, name, path } = this.#setUp;
     this.#streams.set(stream.id, stream);
+    this.#givenUp.delete(stream.id); // it is to have it after all
     if (this.#helper === undefined) {
       mkdirSync(path, { recursive: true, mode: 0o711 });
-      this.#helper = kernel.supervise({ name, path });
+      this.#helper = kernel().supervise({ name, path });
     }
     this.#tell(stream);
   }
@@ -81,16 +83,26 @@ export class LogHost {
   /** Is told what the host's process does: it is connected to where it runs. */
   runs(runsIn: string | undefined): void {
     this.#runsIn = runsIn;
-    if (runsIn === undefined) this.disconnect();
+    if (runsIn === undefined) this.#disconnected();
     else if (this.#channel === undefined) this.#connect();
   }
 
   /** Lets go of the connection: the host goes on by itself. */
-  disconnect(): void {
+  letGo(): void {
     this.#timer?.close();
     this.#channel?.close();
     this.#channel = undefined;
     this.#isGreeted = false;
+  }
+
+  /** Connects after {@link LogHost.letGo}. */
+  reconnect(): void {
+    this.#connect();
+  }
+
+  /** The connection is lost, and perhaps the host. */
+  #disconnected(): void {
+    this.letGo();
     for (const [id, then] of this.#givenUp) {
       this.#givenUp.delete(id);
       then();
@@ -99,7 +111,7 @@ export class LogHost {
   }
 
   #connect(): void {
-    const { clock, readiness } = this.#setUp.kernel;
+    const { clock, readiness } = this.#setUp.kernel();
     if (this.#runsIn === undefined || this.#channel !== undefined) return;
     try {
       const fd = connectForPackets(`${this.#runsIn}/${SOCKET}`);
@@ -109,7 +121,7 @@ export class LogHost {
         after: (ms, callback) => clock.wakeAt(clock.monotonicNs() + BigInt(ms) * 1_000_000n, callback),
         onPacket: ({ bytes }) => this.#hear(decode(bytes)),
         onClose: () => {
-          this.disconnect();
+          this.#disconnected();
           this.#connectLater();
         },
       });
@@ -120,7 +132,7 @@ export class LogHost {
   }
 
   #connectLater(): void {
-    const { clock } = this.#setUp.kernel;
+    const { clock } = this.#setUp.kernel();
     this.#timer?.close();
     this.#timer = clock.wakeAt(clock.monotonicNs() + CONNECT_EVERY_NS, () => this.#connect());
   }
@@ -128,7 +140,7 @@ export class LogHost {
   #hear(answer: Answer | undefined): void {
     if (answer === undefined) return;
     if (answer.type === 'hello') {
-      if (answer.protocol === PROTOCOL && answer.generation === this.#setUp.generation) {
+      if (answer.protocol === PROTOCOL && answer.generation === this.#setUp.generation()) {
         this.#isGreeted = true;
         for (const stream of this.#streams.values()) this.#tell(stream);
         for (const id of this.#givenUp.keys()) this.#haveYielded(id);
@@ -147,15 +159,13 @@ export class LogHost {
       this.#endWhereUnneeded();
       return;
     }
-    const { log } = this.#setUp.kernel;
+    const { log } = this.#setUp.kernel();
     const { service } = stream;
     switch (answer.type) {
       case 'trouble': {
-        const { text, reason } = answer;
-        log.warning(`log of ${service.label}: ${text}`, {
-          service,
-          ...(reason === undefined ? {} : { cause: new Error(reason) }),
-        });
+        const { text, reason, code } = answer;
+        const cause = reason === undefined ? undefined : Object.assign(new Error(reason), { code });
+        log.warning(`log of ${service.label}: ${text}`, { service, cause });
         break;
       }
       case 'recovered':
@@ -163,7 +173,7 @@ export class LogHost {
         break;
       case 'refused': {
         log.warning(`log of ${service.label}: its log host has too few descriptors`, { service });
-        const { clock } = this.#setUp.kernel;
+        const { clock } = this.#setUp.kernel();
         clock.wakeAt(clock.monotonicNs() + REFUSED_AGAIN_NS, () => this.#tell(stream));
         break;
       }

@@ -27,6 +27,8 @@ export class LogStream {
   /** The service's directory, once its supervision is about to end. */
   #directoryFd: number | undefined;
   #isReleased = false;
+  /** Output may follow, of a process that was started before. */
+  #isLeft = false;
 
   /** @throws the system's error when there can be no pipe */
   constructor({ id, service, pipePath, options }: StreamSetUp) {
@@ -51,6 +53,7 @@ export class LogStream {
     this.#service = service;
     this.#options = options;
     this.#isReleased = false;
+    this.#isLeft = false;
     this.#pipe.reopen();
     this.#forgetDirectory();
     return isOther;
@@ -62,6 +65,7 @@ export class LogStream {
 
   /** No output will follow. */
   end(): void {
+    this.#isLeft = false;
     if (this.#pipe.isEnding) return;
     this.#directoryFd = this.#openDirectory(); // for a host that is started anew after the service has gone
     this.#pipe.end();
@@ -72,10 +76,18 @@ export class LogStream {
     this.#isReleased = true;
   }
 
+  /** It ends with the process that writes to it: there will be no further one. */
+  leave(): void {
+    if (this.#isReleased) return;
+    this.release();
+    this.end();
+    this.#isLeft = true;
+  }
+
   /** What tells a host about it. @throws the system's error */
   order(): Packet {
     const { label } = this.#service;
-    const isEnding = this.#pipe.isEnding;
+    const isEnding = this.#pipe.isEnding && !this.#isLeft;
     const bytes = encode({ type: 'open', id: this.id, label, options: this.#options, isEnding });
     const pipeFd = this.#pipe.openInput();
     try {

@@ -6,6 +6,7 @@
 import { closeSync } from 'node:fs';
 import { hasCode, isHungUp, pipeSize, tryLock } from '@daemontap/posix';
 import type { PipeReader } from '@daemontap/posix';
+import type { Trouble } from '../protocol.ts';
 import type { HostedSink, LogHostProgram } from './hosted-sink.ts';
 import { BLOCK_SIZE } from './turns.ts';
 
@@ -53,7 +54,7 @@ export class HostStream {
   #rotatesNext = false;
   #isAbandoned = false;
   #hasEnded = false;
-  #trouble: { readonly text: string; readonly reason: string | undefined } | undefined;
+  #trouble: Trouble | undefined;
   #hasOpenDirectory = true;
 
   constructor(definition: StreamDefinition, host: StreamHost) {
@@ -65,7 +66,7 @@ export class HostStream {
   }
 
   /** What keeps it from going on; `undefined`: nothing. */
-  get trouble(): { readonly text: string; readonly reason: string | undefined } | undefined {
+  get trouble(): Trouble | undefined {
     return this.#trouble;
   }
 
@@ -185,12 +186,17 @@ export class HostStream {
   }
 
   #tell(text: string | undefined, cause?: unknown): void {
-    if (text === undefined && this.#trouble === undefined) return;
-    const reason = cause instanceof Error ? cause.message : undefined;
-    if (text !== undefined && this.#trouble?.text === text && this.#trouble.reason === reason) return;
-    this.#trouble = text === undefined ? undefined : { text, reason };
+    const next = text === undefined ? undefined : { text, ...reasonOf(cause) };
+    if (JSON.stringify(next) === JSON.stringify(this.#trouble)) return;
+    this.#trouble = next;
     this.#host.onTrouble(this);
   }
+}
+
+function reasonOf(cause: unknown): Pick<Trouble, 'reason' | 'code'> {
+  if (!(cause instanceof Error)) return {};
+  const { message: reason } = cause;
+  return 'code' in cause && typeof cause.code === 'string' ? { reason, code: cause.code } : { reason };
 }
 
 function isLocked(fd: number): boolean {
