@@ -80,15 +80,25 @@ export class Place {
 }
 
 /** One call, to be done before the next step: its answer is what the call returns or throws. */
-export type FileCall = {
-  readonly [Name in keyof FileCalls]: {
-    readonly kind: 'call';
-    readonly name: Name;
-    readonly args: Readonly<Parameters<FileCalls[Name]>>;
-    /** What lies on the same device as all that the call touches. */
-    readonly place: Place;
-  };
-}[keyof FileCalls];
+export interface FileCall<Name extends keyof FileCalls = keyof FileCalls> {
+  readonly kind: 'call';
+  readonly name: Name;
+  readonly args: Readonly<Parameters<FileCalls[Name]>>;
+  /** What lies on the same device as all that the call touches. */
+  readonly place: Place;
+}
+
+/** What a call answers. */
+export type Answer<Name extends keyof FileCalls> = ReturnType<FileCalls[Name]>;
+
+/** A call that is to be done. */
+export function fileCall<Name extends keyof FileCalls>(
+  place: Place,
+  name: Name,
+  ...args: Parameters<FileCalls[Name]>
+): FileCall<Name> {
+  return { kind: 'call', name, args, place };
+}
 
 /** The calls as they are done with the whole process. */
 export const syncCalls: FileCalls = {

@@ -6,7 +6,7 @@ import { tryLock } from '@daemontap/posix';
 import { FINISHED_MODE, finishFile } from './finished-files.ts';
 import type { FinishCode } from './finished-files.ts';
 import { HeldDirectory } from './held-directory.ts';
-import { required, untilDone } from './need.ts';
+import { done, required, untilDone } from './need.ts';
 import type { Steps, Text } from './need.ts';
 import { processPrevious } from './processor.ts';
 import type { DirectoryPlan } from './script.ts';
@@ -65,7 +65,7 @@ export class LogDirectory {
       let length = Math.min(end - at, size - this.#size);
       const untilSlack = size - SLACK - this.#size;
       if (length >= untilSlack) length = lastPieceEnd(bytes, { start: at, end: at + length, enough: untilSlack }) - at;
-      const written = yield* untilDone(text, () => this.#held.call('write', this.#currentFd, bytes, at, length, null));
+      const written = yield* untilDone(text, this.#held.call('write', this.#currentFd, bytes, at, length, null));
       at += written;
       this.#size += written;
       if (this.#size >= size - SLACK && bytes[at - 1] === NEWLINE) yield* this.rotate();
@@ -77,15 +77,15 @@ export class LogDirectory {
     const held = this.#held;
     yield* this.#sync();
     yield* this.#closeCurrent();
-    yield* untilDone(['unable to rename current to previous in directory ', held.path], () =>
+    yield* untilDone(
+      ['unable to rename current to previous in directory ', held.path],
       held.call('rename', held.inside('current'), held.inside('previous')),
     );
-    this.#currentFd = yield* untilDone(['unable to create ', held.path, '/current'], () =>
-      held.openToAppend('current'),
-    );
+    this.#currentFd = yield* untilDone(['unable to create ', held.path, '/current'], held.openToAppend('current'));
     this.#size = 0;
     yield* this.#setModeOfCurrent(UNFINISHED_MODE);
-    yield* untilDone(['unable to set mode of ', held.path, '/previous'], () =>
+    yield* untilDone(
+      ['unable to set mode of ', held.path, '/previous'],
       held.call('chmod', held.inside('previous'), FINISHED_MODE),
     );
     if (this.#plan.processor === undefined) yield* this.#finish('previous', 's');
@@ -107,7 +107,7 @@ export class LogDirectory {
   }
 
   *#lock(): Steps<void> {
-    this.#lockFd = yield* this.#held.openToAppend('lock');
+    this.#lockFd = yield* done(this.#held.openToAppend('lock'));
     tryLock(this.#lockFd);
   }
 
@@ -118,7 +118,7 @@ export class LogDirectory {
     if (yield* this.#isFinished('current')) {
       const text = [...unableTo('append to'), '/current'];
       yield* this.#openCurrent(text);
-      this.#size = (yield* required(text, held.call('fstat', this.#currentFd))).size;
+      this.#size = (yield* required(text, done(held.call('fstat', this.#currentFd)))).size;
       return;
     }
     yield* held.unlinkIfThere('state');
@@ -131,14 +131,14 @@ export class LogDirectory {
       yield* this.#finish('previous', 'u');
     }
     yield* this.#finish('current', 'u');
-    const openState = held.call('open', held.inside('state'), O_WRONLY | O_NONBLOCK | O_TRUNC | O_CREAT, 0o644);
+    const openState = done(held.call('open', held.inside('state'), O_WRONLY | O_NONBLOCK | O_TRUNC | O_CREAT, 0o644));
     yield* held.closeFile(yield* required([...unableTo('write to'), '/state'], openState));
     yield* this.#openCurrent([...unableTo('write to'), '/current']);
   }
 
   *#openCurrent(text: Text): Steps<void> {
-    this.#currentFd = yield* required(text, this.#held.openToAppend('current'));
-    const setMode = this.#held.call('fchmod', this.#currentFd, UNFINISHED_MODE);
+    this.#currentFd = yield* required(text, done(this.#held.openToAppend('current')));
+    const setMode = done(this.#held.call('fchmod', this.#currentFd, UNFINISHED_MODE));
     yield* required(['unable to set mode of ', this.#held.path, '/current'], setMode);
   }
 
@@ -152,14 +152,14 @@ export class LogDirectory {
     return finishFile(this.#held, { name, code, count: this.#plan.count });
   }
 
-  *#sync(): Steps<void> {
+  #sync(): Steps<void> {
     const text = ['unable to write ', this.#held.path, '/current to disk'];
-    yield* untilDone(text, () => this.#held.call('fsync', this.#currentFd));
+    return untilDone(text, this.#held.call('fsync', this.#currentFd));
   }
 
-  *#setModeOfCurrent(mode: number): Steps<void> {
+  #setModeOfCurrent(mode: number): Steps<void> {
     const text = ['unable to set mode of ', this.#held.path, '/current'];
-    yield* untilDone(text, () => this.#held.call('fchmod', this.#currentFd, mode));
+    return untilDone(text, this.#held.call('fchmod', this.#currentFd, mode));
   }
 
   /** @throws SetUpError */

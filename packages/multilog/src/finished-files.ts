@@ -2,7 +2,7 @@
 import { formatTai64n, toStampNs } from '@daemontap/formats';
 import { hasCode, wallClockNs } from '@daemontap/posix';
 import type { HeldDirectory } from './held-directory.ts';
-import { untilDone } from './need.ts';
+import { done, untilAllDone } from './need.ts';
 import type { Steps } from './need.ts';
 
 /** The mode of what is finished. The owner may execute it, which nobody wants to: that tells it from the rest. */
@@ -18,19 +18,19 @@ export function* finishFile(
   held: HeldDirectory,
   { name, code, count }: { readonly name: string; readonly code: FinishCode; readonly count: number },
 ): Steps<void> {
-  const stats = yield* untilDone(['unable to stat ', held.path, `/${name}`], () => held.statIfThere(name));
+  const stats = yield* untilAllDone(['unable to stat ', held.path, `/${name}`], () => held.statIfThere(name));
   if (stats === undefined) return;
   if (stats.nlink === 1) yield* link(held, name, code); // otherwise it has its name, and there was a crash before the next step
   yield* held.remove(name);
   // What cannot be removed is told of in these words, too, as in daemontools.
-  yield* untilDone(['unable to read ', held.path], () => removeOldest(held, count));
+  yield* untilAllDone(['unable to read ', held.path], () => removeOldest(held, count));
 }
 
 function* link(held: HeldDirectory, name: string, code: FinishCode): Steps<void> {
   for (;;) {
     const stamped = `${formatTai64n(toStampNs(wallClockNs()))}.${code}`;
     try {
-      yield* held.call('link', held.inside(name), held.inside(stamped));
+      yield* done(held.call('link', held.inside(name), held.inside(stamped)));
       return;
     } catch (cause) {
       if (hasCode(cause, 'EEXIST')) continue; // of this very microsecond
@@ -42,11 +42,11 @@ function* link(held: HeldDirectory, name: string, code: FinishCode): Steps<void>
 /** Removes the oldest finished files until there is room for `current` among so many. */
 function* removeOldest(held: HeldDirectory, count: number): Steps<void> {
   const stampOf = (name: string): string => name.slice(0, STAMP_LENGTH);
-  const names = (yield* held.call('readdir', held.inside('.'))).filter(
+  const names = (yield* done(held.call('readdir', held.inside('.')))).filter(
     (name) => name.startsWith('@') && name.length >= STAMP_LENGTH,
   );
   names.sort((a, b) => (stampOf(a) < stampOf(b) ? -1 : stampOf(a) > stampOf(b) ? 1 : 0));
   for (const name of names.slice(0, Math.max(0, names.length - count + 1))) {
-    yield* held.call('unlink', Buffer.from(held.inside(name), 'latin1'));
+    yield* done(held.call('unlink', Buffer.from(held.inside(name), 'latin1')));
   }
 }

@@ -1,9 +1,9 @@
 /** A directory that is held by a descriptor, so that it may be renamed, and the calls on what is in it. */
 import { constants } from 'node:fs';
 import { hasCode } from '@daemontap/posix';
-import { Place } from './calls.ts';
-import type { FileCalls, FileStats } from './calls.ts';
-import { call, close, required, untilDone } from './need.ts';
+import { fileCall, Place } from './calls.ts';
+import type { FileCall, FileCalls, FileStats } from './calls.ts';
+import { close, done, required, untilDone } from './need.ts';
 import type { Steps, Text } from './need.ts';
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
@@ -28,16 +28,20 @@ export class HeldDirectory {
   static *open(path: Buffer, directoryFd: number | undefined): Steps<HeldDirectory> {
     const place = new Place(path, directoryFd);
     try {
-      yield* call(place, 'mkdir', place.path, 0o700);
+      yield* done(fileCall(place, 'mkdir', place.path, 0o700));
     } catch {
       // It is there, or opening it will tell.
     }
     const text: Text = ['unable to open directory ', path];
     const flags = O_RDONLY | O_NONBLOCK | O_DIRECTORY;
-    const held = new HeldDirectory(path, place, yield* required(text, call(place, 'open', place.path, flags)));
+    const held = new HeldDirectory(
+      path,
+      place,
+      yield* required(text, done(fileCall(place, 'open', place.path, flags))),
+    );
     place.opened(held.fd);
     try {
-      yield* required(text, held.call('stat', held.inside('.')));
+      yield* required(text, done(held.call('stat', held.inside('.'))));
     } catch (error) {
       yield* held.close();
       throw error;
@@ -51,20 +55,18 @@ export class HeldDirectory {
   }
 
   /** A call on what is in it. */
-  call<Name extends keyof FileCalls>(
-    name: Name,
-    ...args: Parameters<FileCalls[Name]>
-  ): Steps<ReturnType<FileCalls[Name]>> {
-    return call(this.place, name, ...args);
+  call<Name extends keyof FileCalls>(name: Name, ...args: Parameters<FileCalls[Name]>): FileCall<Name> {
+    return fileCall(this.place, name, ...args);
   }
 
-  openToAppend(name: string): Steps<number> {
+  /** Opens a file at its end, made if it is not there. */
+  openToAppend(name: string): FileCall<'open'> {
     return this.call('open', this.inside(name), O_WRONLY | O_NONBLOCK | O_APPEND | O_CREAT, 0o600);
   }
 
   *statIfThere(name: string): Steps<FileStats | undefined> {
     try {
-      return yield* this.call('stat', this.inside(name));
+      return yield* done(this.call('stat', this.inside(name)));
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return undefined;
       throw error;
@@ -73,14 +75,14 @@ export class HeldDirectory {
 
   *unlinkIfThere(name: string): Steps<void> {
     try {
-      yield* this.call('unlink', this.inside(name));
+      yield* done(this.call('unlink', this.inside(name)));
     } catch {
       // If it is there all the same, opening what takes its place will tell.
     }
   }
 
-  *remove(name: string): Steps<void> {
-    yield* untilDone(['unable to remove ', this.path, `/${name}`], () => this.call('unlink', this.inside(name)));
+  remove(name: string): Steps<void> {
+    return untilDone(['unable to remove ', this.path, `/${name}`], this.call('unlink', this.inside(name)));
   }
 
   /** Lets go of one of its files. */

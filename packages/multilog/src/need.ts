@@ -2,8 +2,8 @@
  * What the engine needs before it can go on. It never waits by itself: its operations are generators that yield what
  * they need, and whoever runs them waits in the way that suits it, for one stream or among many.
  */
-import { syncCalls } from './calls.ts';
-import type { FileCall, FileCalls, Place } from './calls.ts';
+import { fileCall, syncCalls } from './calls.ts';
+import type { Answer, FileCall, FileCalls, Place } from './calls.ts';
 import type { ProcessorPlan } from './processor.ts';
 
 /** Words of a message, and bytes of paths. */
@@ -35,33 +35,39 @@ export function callNow<T>(steps: Steps<T>, { name, args }: FileCall): IteratorR
   return steps.next(answer);
 }
 
-/** One call of the file system. */
-export function* call<Name extends keyof FileCalls>(
-  place: Place,
-  name: Name,
-  ...args: Parameters<FileCalls[Name]>
-): Steps<ReturnType<FileCalls[Name]>> {
-  const answer = yield { kind: 'call', name, args, place } as FileCall; // its parts are of one name
-  return answer as ReturnType<FileCalls[Name]>; // as whoever drives the steps promises
+/** Does a call, once. @throws what keeps it from being done */
+export function* done<Name extends keyof FileCalls>(call: FileCall<Name>): Steps<Answer<Name>> {
+  return (yield call) as Answer<Name>; // as whoever drives the steps promises
 }
 
-/** Lets go of a descriptor. It is gone whatever is reported, and what has to be on the disk was brought there before. */
-export function* close(place: Place, fd: number): Steps<void> {
-  try {
-    yield* call(place, 'close', fd);
-  } catch {
-    // Nothing is left to be done.
+/** Does a call until it succeeds, with a pause after each failure. */
+export function* untilDone<Name extends keyof FileCalls>(text: Text, call: FileCall<Name>): Steps<Answer<Name>> {
+  for (;;) {
+    try {
+      return (yield call) as Answer<Name>; // as whoever drives the steps promises
+    } catch (cause) {
+      yield { kind: 'pause', text, cause };
+    }
   }
 }
 
-/** Does something until it succeeds, with a pause after each failure. */
-export function* untilDone<T>(text: Text, body: () => Steps<T>): Steps<T> {
+/** As {@link untilDone}, with something that takes several calls. */
+export function* untilAllDone<T>(text: Text, body: () => Steps<T>): Steps<T> {
   for (;;) {
     try {
       return yield* body();
     } catch (cause) {
       yield { kind: 'pause', text, cause };
     }
+  }
+}
+
+/** Lets go of a descriptor. It is gone whatever is reported, and what has to be on the disk was brought there before. */
+export function* close(place: Place, fd: number): Steps<void> {
+  try {
+    yield fileCall(place, 'close', fd);
+  } catch {
+    // Nothing is left to be done.
   }
 }
 

@@ -5,7 +5,7 @@ import { hasCode, signalBit } from '@daemontap/posix';
 import type { Inherited, ProcessEnd, SpawnRequest } from '@daemontap/posix';
 import { FINISHED_MODE, finishFile } from './finished-files.ts';
 import type { HeldDirectory } from './held-directory.ts';
-import { untilDone } from './need.ts';
+import { done, untilDone } from './need.ts';
 import type { Steps, Text } from './need.ts';
 
 const { O_CREAT, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = fileConstants;
@@ -63,7 +63,8 @@ export function* processPrevious(
   yield* settle(held, 'processed', FINISHED_MODE);
   yield* settle(held, 'newstate');
   yield* held.remove('previous');
-  yield* untilDone(['unable to rename newstate to state in directory ', held.path], () =>
+  yield* untilDone(
+    ['unable to rename newstate to state in directory ', held.path],
     held.call('rename', held.inside('newstate'), held.inside('state')),
   );
   yield* finishFile(held, { name: 'processed', code: 's', count });
@@ -84,9 +85,9 @@ function* run(held: HeldDirectory, command: Buffer): Steps<ProcessEnd> {
 }
 
 function* runWithFiles(held: HeldDirectory, command: Buffer): Steps<ProcessEnd> {
-  const read = (name: string): Steps<number> => held.call('open', held.inside(name), O_RDONLY | O_NONBLOCK);
+  const read = (name: string): Steps<number> => done(held.call('open', held.inside(name), O_RDONLY | O_NONBLOCK));
   const truncate = (name: string): Steps<number> =>
-    held.call('open', held.inside(name), O_WRONLY | O_NONBLOCK | O_TRUNC | O_CREAT, 0o644);
+    done(held.call('open', held.inside(name), O_WRONLY | O_NONBLOCK | O_TRUNC | O_CREAT, 0o644));
   const descriptors: [target: number, source: number][] = [];
   try {
     descriptors.push([0, yield* read('previous')]);
@@ -103,10 +104,10 @@ function* runWithFiles(held: HeldDirectory, command: Buffer): Steps<ProcessEnd> 
 /** Sees to it that what a processor has written is on the disk. */
 function* settle(held: HeldDirectory, name: string, mode?: number): Steps<void> {
   const file: Text = [held.path, `/${name}`];
-  const fd = yield* untilDone(['unable to create ', ...file], () => held.openToAppend(name));
-  yield* untilDone(['unable to write ', ...file, ' to disk'], () => held.call('fsync', fd));
+  const fd = yield* untilDone(['unable to create ', ...file], held.openToAppend(name));
+  yield* untilDone(['unable to write ', ...file, ' to disk'], held.call('fsync', fd));
   if (mode !== undefined) {
-    yield* untilDone(['unable to set mode of ', ...file], () => held.call('fchmod', fd, mode));
+    yield* untilDone(['unable to set mode of ', ...file], held.call('fchmod', fd, mode));
   }
   yield* held.closeFile(fd);
 }

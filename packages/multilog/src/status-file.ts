@@ -1,8 +1,8 @@
 /** A `=file`: the last selected line, in a file of always the same size. Section 8.4 of the behaviour reference. */
 import { constants } from 'node:fs';
 import { hasCode } from '@daemontap/posix';
-import { Place } from './calls.ts';
-import { call, close, required } from './need.ts';
+import { fileCall, Place } from './calls.ts';
+import { close, done, required } from './need.ts';
 import type { Steps } from './need.ts';
 
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
@@ -28,8 +28,14 @@ export class StatusFile {
   static *open(path: Buffer, directoryFd: number | undefined): Steps<StatusFile> {
     const place = new Place(path, directoryFd);
     const flags = O_WRONLY | O_NONBLOCK | O_APPEND | O_CREAT;
-    yield* close(place, yield* required(['unable to create ', path], call(place, 'open', place.path, flags, 0o600)));
-    const fd = yield* required(['unable to write ', path], call(place, 'open', place.path, O_WRONLY | O_NONBLOCK));
+    yield* close(
+      place,
+      yield* required(['unable to create ', path], done(fileCall(place, 'open', place.path, flags, 0o600))),
+    );
+    const fd = yield* required(
+      ['unable to write ', path],
+      done(fileCall(place, 'open', place.path, O_WRONLY | O_NONBLOCK)),
+    );
     place.opened(fd);
     return new StatusFile(path, place, fd);
   }
@@ -38,7 +44,7 @@ export class StatusFile {
   *write(line: Buffer): Steps<void> {
     for (;;) {
       try {
-        const written = yield* call(this.#place, 'write', this.#fd, line, 0, STATUS_LINE_SIZE, 0);
+        const written = yield* done(fileCall(this.#place, 'write', this.#fd, line, 0, STATUS_LINE_SIZE, 0));
         if (written === STATUS_LINE_SIZE) return;
         yield { kind: 'pause', text: ['unable to write ', this.#path], cause: undefined };
       } catch (cause) {
