@@ -59,7 +59,7 @@ const packages = ['packages', 'plugins'].flatMap((kind) =>
     const dir = join(rootDir, kind, folder);
     const manifest = readJson<Manifest>(join(dir, 'package.json'));
     const files = globSync('src/**/*.ts', { cwd: dir }).map((path) => join(dir, path));
-    const sources = files.filter((path) => !path.endsWith('.test.ts'));
+    const sources = files.filter((path) => !/\.test(-support)?\.ts$/.test(path));
     return { folder, dir, isPlugin: kind === 'plugins', manifest, files, sources };
   }),
 );

@@ -32,6 +32,8 @@ export {
 export type { Packet } from './packets.ts';
 export { growPipe, openPipeReader, pipeSize } from './pipe-content.ts';
 export type { PipeReader } from './pipe-content.ts';
+export { peerGroups, peerOf } from './peer.ts';
+export type { Peer } from './peer.ts';
 export { parsePreparation, preparationWords } from './preparation.ts';
 export type { Preparation, ProcessAccount } from './preparation.ts';
 export { raisePriority } from './priority.ts';
@@ -47,4 +49,6 @@ export { blockSignals, defaultSignal, ignoreSignal, signalBit, signalsIn } from 
 export { spawn } from './spawn.ts';
 export type { SpawnRequest, StartConditions } from './spawn.ts';
 export { isHungUp, isReady, waitUntil } from './wait.ts';
+export { isListening, listenAt, shortSocketPath } from './unix-socket.ts';
+export type { SocketPath } from './unix-socket.ts';
 export { wallClockNs } from './wall-clock.ts';

@@ -3,6 +3,7 @@
 /** The modules of our own plugins. */
 const bundledPlugins: Readonly<Record<string, () => Promise<object>>> = {
   'control-fifo': () => import('@daemontap/control-fifo'),
+  'control-socket': () => import('@daemontap/control-socket'),
   envdir: () => import('@daemontap/envdir'),
   'log-multilog': () => import('@daemontap/log-multilog'),
   'log-pino': () => import('@daemontap/log-pino'),

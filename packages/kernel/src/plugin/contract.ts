@@ -1,6 +1,7 @@
 /** What a plugin is, and what it is given. */
 import type { KernelHooks, ServiceDirectory } from '../hooks.ts';
 import type { Clock, Closeable, Readiness } from '../ports.ts';
+import type { PluginProfile } from './host.ts';
 
 /**
  * The version of all that a plugin meets: hooks, ports and this contract. It goes up when a plugin that kept to it
@@ -23,8 +24,22 @@ export interface Plugin {
    * the kernel's own, and speaks in daemontools' words.
    */
   readonly origin?: string;
+  /** What it was made of, for those who show plugins. Default: not known. */
+  readonly source?: PluginSource;
   /** Taps hooks, and no more: it opens nothing, starts nothing and is called once. */
   apply(kernel: PluginKernel): void;
+}
+
+/** What a plugin was made of. */
+export interface PluginSource {
+  /** What has named it: `plugins[1] in daemontap.config.yaml`, `preset daemontools`. */
+  readonly place: string;
+  /** Its file, or what stands for that. */
+  readonly module: string;
+  /** Of its package; `undefined`: it has none. */
+  readonly version: string | undefined;
+  /** As its factory was given them. */
+  readonly options: Readonly<Record<string, unknown>>;
 }
 
 /** The kernel as one plugin sees it. */
@@ -58,6 +73,8 @@ export interface PluginKernel {
    * @throws when the service's own configuration cannot be used
    */
   serviceOptions(service: ServiceDirectory): Readonly<Record<string, unknown>>;
+  /** All plugins of the kernel, and what their taps have cost until now. */
+  profiles(): readonly PluginProfile[];
 }
 
 /** A process that a plugin needs. */

@@ -114,6 +114,7 @@ export class Trial {
         return stateDir;
       },
       serviceOptions: () => ({}),
+      profiles: () => [],
       supervise: () => ({ close() {} }),
     });
     const kernel: TrialKernel = {
