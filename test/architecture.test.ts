@@ -13,10 +13,12 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   posix: [],
   kernel: [],
   system: ['kernel', 'posix'],
+  'log-host': ['kernel', 'posix'],
+  multilog: ['formats', 'posix'],
   testkit: ['kernel', 'formats', 'posix'],
   preset: ['kernel', 'PLUGINS'],
-  cli: ['kernel', 'formats', 'posix', 'preset', 'system', 'PLUGINS'],
-  PLUGIN: ['kernel', 'formats', 'posix'],
+  cli: ['kernel', 'formats', 'multilog', 'posix', 'preset', 'system', 'PLUGINS'],
+  PLUGIN: ['kernel', 'formats', 'posix', 'log-host', 'multilog'],
   'create-daemontap-plugin': [], // npm runs it on any Node, with nothing else installed
 };
 
@@ -57,7 +59,7 @@ const packages = ['packages', 'plugins'].flatMap((kind) =>
     const dir = join(rootDir, kind, folder);
     const manifest = readJson<Manifest>(join(dir, 'package.json'));
     const files = globSync('src/**/*.ts', { cwd: dir }).map((path) => join(dir, path));
-    const sources = files.filter((path) => !path.endsWith('.test.ts'));
+    const sources = files.filter((path) => !/\.test(-support)?\.ts$/.test(path));
     return { folder, dir, isPlugin: kind === 'plugins', manifest, files, sources };
   }),
 );

@@ -48,7 +48,7 @@ test('a hosted stream takes less than 10 KB at rest, an unfinished line included
   await using here = temporaryDirectory();
   const code = `
     import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-    import { openHosted, parseScript } from '@daemontap/log-multilog';
+    import { openHosted, parseScript } from '@daemontap/multilog';
     const script = () => parseScript(['t', '-*', '+* a *', './main', '=status'].map((word) => Buffer.from(word)));
     const told = { trouble: console.error, recovered() {}, show() {}, spawnProcessor: () => Promise.reject(new Error()) };
     let count = 0;

@@ -11,11 +11,13 @@ import type { Want } from './supervise/machine.ts';
 export interface ServiceDirectory {
   /** For messages: `finger`, `finger/log`, or what `supervise` was called with. One line, whatever the name holds. */
   readonly label: string;
-  /** `log` for the log/ directory of another service. */
-  readonly role: 'service' | 'log';
+  /** `log` for the log/ directory of another service; `helper` for a process that a plugin has asked for. */
+  readonly role: 'service' | 'log' | 'helper';
+  /** The plugin whose helper it is. Only it, and who asks for that (`meetsHelpers`), is asked and told about it. */
+  readonly plugin?: string;
   /** True for a service that has a log/ directory. */
   readonly hasLog: boolean;
-  /** Device and inode of the service's own directory, of the main one for a log: `DEV-INO`. */
+  /** Device and inode of the service's own directory, of the main one for a log service: `DEV-INO`. */
   readonly identity: string;
   /** A path that leads to the directory for as long as it is supervised, whatever it is called meanwhile. */
   readonly path: string;

@@ -14,7 +14,15 @@ export type {
 export { checkPlugins, superviseScanDirectory, superviseService } from './kernel.ts';
 export type { Kernel, KernelOptions } from './kernel.ts';
 export { API_VERSION } from './plugin/contract.ts';
-export type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './plugin/contract.ts';
+export type {
+  HelperOptions,
+  Logger,
+  Plugin,
+  PluginHooks,
+  PluginKernel,
+  PluginSource,
+  ReportAbout,
+} from './plugin/contract.ts';
 export { definePlugin } from './plugin/define.ts';
 export type {
   DefinedPluginKernel,
@@ -45,5 +53,6 @@ export type {
   ServiceSignal,
   SpawnPlan,
 } from './ports.ts';
+export { labelOf } from './scan/label.ts';
 export type { Command } from './supervise/commands.ts';
 export type { Want } from './supervise/machine.ts';

@@ -8,6 +8,7 @@ import type { PluginChanges, PluginHostOptions, PluginProfile } from './plugin/h
 import type { HeldDirectory, Ports, SpawnPlan } from './ports.ts';
 import { labelOf } from './scan/label.ts';
 import { ScanLoop } from './scan/loop.ts';
+import { Helpers } from './supervise/helpers.ts';
 import { Service } from './supervise/service.ts';
 import { ServiceSink } from './supervise/sink.ts';
 
@@ -61,11 +62,11 @@ export function superviseScanDirectory(options: KernelOptions): Kernel {
     if (held.identity === options.ports.files.rootIdentity()) {
       throw new KernelError('ROOT_DIRECTORY', 'unable to scan /: it is the root directory and holds no services');
     }
-    const { core, host, close } = createCore({ ...options, held, program: 'svscan' });
+    const { core, host, helpers, close } = createCore({ ...options, held, program: 'svscan' });
     const loop = new ScanLoop(core, held);
     loop.start();
     return {
-      ...pluginsOf(host, loop),
+      ...pluginsOf(host, [loop, helpers]),
       requestScan: () => loop.requestScan(),
       stop: () => loop.stop(),
       done: loop.done.then(close),
@@ -79,7 +80,7 @@ export function superviseScanDirectory(options: KernelOptions): Kernel {
  */
 export function superviseService(options: KernelOptions): Kernel {
   return holding(options, (held) => {
-    const { core, host, close } = createCore({ ...options, held, program: 'supervise' });
+    const { core, host, helpers, close } = createCore({ ...options, held, program: 'supervise' });
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const label = labelOf(options.path);
     const directory = { label, role: 'service', hasLog: false, identity: held.identity, path: held.path } as const;
@@ -97,7 +98,7 @@ export function superviseService(options: KernelOptions): Kernel {
       },
     });
     return {
-      ...pluginsOf(host, { meet: (hooks) => (sink.renew(), service.meet(hooks)) }),
+      ...pluginsOf(host, [{ meet: (hooks) => (sink.renew(), service.meet(hooks)) }, helpers]),
       requestScan() {},
       stop: () => service.leave(),
       done: done.then(close),
@@ -119,6 +120,9 @@ export function checkPlugins(plugins: readonly Plugin[]): void {
       throw new Error('there is no kernel, and so no state directory');
     },
     serviceOptions: () => ({}),
+    supervise() {
+      throw new Error('there is no kernel, and so nothing is supervised');
+    },
   });
   host.replace(plugins);
   host.close();
@@ -142,7 +146,7 @@ function holding({ path, ports }: KernelOptions, make: (held: HeldDirectory) => 
 
 function createCore(
   options: KernelOptions & { readonly held: HeldDirectory; readonly program: 'svscan' | 'supervise' },
-): { readonly core: Core; readonly host: PluginHost; close(): void } {
+): { readonly core: Core; readonly host: PluginHost; readonly helpers: Helpers; close(): Promise<void> } {
   const { ports, plugins, basePlan, runtimeRoot, held, stopTimeoutMs, program } = options;
   const { clock, readiness, files } = ports;
   const runtimePath = `${runtimeRoot}/${held.identity}`;
@@ -159,20 +163,25 @@ function createCore(
       return statePath;
     },
     serviceOptions: options.serviceOptions ?? (() => ({})),
+    supervise: (plugin, helper) => helpers.open(plugin, helper),
   });
+  const core: Core = {
+    get hooks() {
+      return host.hooks;
+    },
+    ports,
+    log: host.log,
+    basePlan,
+    stopTimeoutNs: stopTimeoutMs === undefined ? undefined : BigInt(Math.round(stopTimeoutMs * 1e6)),
+  };
+  const helpers = new Helpers(core);
   host.replace(plugins);
   return {
-    core: {
-      get hooks() {
-        return host.hooks;
-      },
-      ports,
-      log: host.log,
-      basePlan,
-      stopTimeoutNs: stopTimeoutMs === undefined ? undefined : BigInt(Math.round(stopTimeoutMs * 1e6)),
-    },
+    core,
     host,
-    close() {
+    helpers,
+    async close() {
+      await helpers.stop(); // what services have written last goes through them
       host.close();
       for (const path of made.size > 0 ? [...made, runtimePath] : []) files.removeRuntimeDir(path);
       held.close();
@@ -183,14 +192,14 @@ function createCore(
 /** The part of a kernel that is about its plugins. */
 function pluginsOf(
   host: PluginHost,
-  supervised: { meet(hooks: KernelHooks): void },
+  supervised: readonly { meet(hooks: KernelHooks): void }[],
 ): Pick<Kernel, 'log' | 'replacePlugins' | 'profiles'> {
   return {
     log: host.log,
     profiles: () => host.profiles,
     replacePlugins(plugins) {
       const { addedHooks, ...changes } = host.replace(plugins);
-      supervised.meet(addedHooks);
+      for (const each of supervised) each.meet(addedHooks);
       return changes;
     },
   };

@@ -30,6 +30,8 @@ export interface ApplyAloneOptions {
   readonly stateDir?: string;
   /** What `serviceOptions()` answers; default: nothing. */
   readonly serviceOptions?: PluginKernel['serviceOptions'];
+  /** What `profiles()` answers; default: nothing. */
+  readonly profiles?: PluginKernel['profiles'];
 }
 
 /** What a plugin has tapped with. */
@@ -53,7 +55,7 @@ export interface Taps {
  */
 export function applyAlone(
   plugin: Plugin,
-  { stateDir, serviceOptions = () => ({}) }: ApplyAloneOptions = {},
+  { stateDir, serviceOptions = () => ({}), profiles = () => [] }: ApplyAloneOptions = {},
 ): AppliedPlugin {
   const clock = new SimulatedClock();
   const readiness = new FakeReadiness();
@@ -65,6 +67,8 @@ export function applyAlone(
       return stateDir;
     },
     serviceOptions,
+    profiles,
+    supervise: () => ({ close() {} }),
   });
   return {
     clock,

@@ -210,6 +210,7 @@ function observe(): Observer {
   const plugin: Plugin = {
     name: 'simulation',
     apiVersion: 1,
+    meetsHelpers: true,
     apply({ hooks }) {
       hooks.reported.tap('simulation', (report) => void reports.push(report));
       hooks.openControl.tap('simulation', (service, control) => {

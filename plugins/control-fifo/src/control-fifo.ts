@@ -16,6 +16,7 @@ const READ_BYTES = 64;
 export const controlFifo: PluginFactory = definePlugin({
   name: 'control-fifo',
   apiVersion: 1,
+  meetsHelpers: true,
   apply({ hooks, readiness }) {
     const buffer = Buffer.alloc(READ_BYTES);
     const unannounced = new WeakMap<ServiceDirectory, ControlPort>();

@@ -58,7 +58,7 @@ export type RecordedEnd = string;
 export const RECORD_SIZE = 512;
 
 const WANTS: ReadonlySet<unknown> = new Set(['up', 'down', 'once']);
-const ROLES: ReadonlySet<unknown> = new Set(['service', 'log']);
+const ROLES: ReadonlySet<unknown> = new Set(['service', 'log', 'helper']);
 const ENDS = 4;
 
 /** A line with its newline. The label is cut to what is left of it. */

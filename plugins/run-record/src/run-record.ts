@@ -18,6 +18,7 @@ const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
 export const runRecord: PluginFactory = definePlugin({
   name: 'run-record',
   apiVersion: 1,
+  meetsHelpers: true,
   apply({ hooks, log, clock, stateDir, opened }) {
     const records = new Map<string, RunRecord>();
     let open: OpenFile | undefined;

@@ -10,6 +10,7 @@ const { O_WRONLY, O_NONBLOCK, O_TRUNC, O_CREAT, O_NOFOLLOW } = constants;
 export const statusFile: PluginFactory = definePlugin({
   name: 'status-file',
   apiVersion: 1,
+  meetsHelpers: true,
   apply({ hooks, log }) {
     hooks.statusChanged.tap('status-file', (service, status) => {
       const { label } = service;

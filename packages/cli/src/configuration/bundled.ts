@@ -3,10 +3,13 @@
 /** The modules of our own plugins. */
 const bundledPlugins: Readonly<Record<string, () => Promise<object>>> = {
   'control-fifo': () => import('@daemontap/control-fifo'),
+  'control-socket': () => import('@daemontap/control-socket'),
   envdir: () => import('@daemontap/envdir'),
+  'log-multilog': () => import('@daemontap/log-multilog'),
   'log-pino': () => import('@daemontap/log-pino'),
   'log-pipe': () => import('@daemontap/log-pipe'),
   'log-stderr': () => import('@daemontap/log-stderr'),
+  'log-stdout': () => import('@daemontap/log-stdout'),
   'run-record': () => import('@daemontap/run-record'),
   'scan-watch': () => import('@daemontap/scan-watch'),
   setuidgid: () => import('@daemontap/setuidgid'),

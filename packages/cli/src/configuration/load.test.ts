@@ -13,6 +13,10 @@ import { ConfigurationError } from './problem.ts';
 
 const uid = process.geteuid?.() ?? 0;
 const preset = ['log-stderr', 'status-file', 'control-fifo', 'log-pipe', 'run-record', 'scan-watch'];
+/** What comes behind the presets. */
+const own = ['control-socket'];
+/** Without a configuration. */
+const all = [...preset, ...own];
 
 const load = (scanDir: string, more: Partial<LoadRequest> = {}): Promise<Configuration> =>
   loadConfiguration({ scanDir, environment: {}, uid, ...more });
@@ -39,12 +43,14 @@ describe('without a configuration', () => {
   test('the preset is used, with the default of each setting', async () => {
     using dir = testDirectory();
     const configuration = await load(dir.path);
-    expect(names(configuration)).toEqual(preset);
+    expect(names(configuration)).toEqual(all);
     expect(configuration).toMatchObject({ file: undefined, settings: { log: 'plain', stopTimeoutMs: 30_000 } });
     expect(configuration.values).toContainEqual({ key: 'stopTimeout', value: 30, origin: 'default' });
     expect(configuration.values).toContainEqual({ key: 'preset', value: 'daemontools', origin: 'default' });
-    for (const { plugin, place, module, version } of configuration.plugins) {
-      expect([place, module, version, plugin.origin]).toEqual(['preset daemontools', 'built in', '0.1.0', undefined]);
+    for (const { plugin, name, place, module, version, options } of configuration.plugins) {
+      const from = own.includes(name) ? 'daemontap up' : 'preset daemontools';
+      expect([place, module, version, plugin.origin]).toEqual([from, 'built in', '0.1.0', undefined]);
+      expect(plugin.source).toEqual({ place, module, version, options });
     }
   });
 
@@ -92,7 +98,7 @@ test('plugins come after those of the preset, with their options, place, module 
     'daemontap.config.yaml': 'plugins:\n  - [heartbeat, { interval: 5 }]\n  - ./local.mjs\n',
   });
   const configuration = await load(dir.path);
-  expect(names(configuration)).toEqual([...preset, 'heartbeat', 'local']);
+  expect(names(configuration)).toEqual([...all, 'heartbeat', 'local']);
   expect(configuration.file).toBe(join(dir.path, 'daemontap.config.yaml'));
   expect(configuration.plugins.at(-2)).toMatchObject({
     plugin: { name: 'heartbeat', apiVersion: 1, origin: 'plugins[0] in daemontap.config.yaml' },
@@ -112,7 +118,7 @@ test('a file given by path is read wherever it lies, and paths in it begin there
   using scanDir = testDirectory({ 'daemontap.config.json': { plugins: ['nonsense'] } });
   using elsewhere = testDirectory({ 'local.mjs': pluginModule('local'), 'mine.json': { plugins: ['./local.mjs'] } });
   const configuration = await load(scanDir.path, { configPath: join(elsewhere.path, 'mine.json') });
-  expect(names(configuration)).toEqual([...preset, 'local']);
+  expect(names(configuration)).toEqual([...all, 'local']);
 });
 
 test('presets are applied in their order, less what is left out; their plugins are found from where they lie', async () => {
@@ -128,7 +134,7 @@ test('presets are applied in their order, less what is left out; their plugins a
     'daemontap.config.json': { preset: ['quiet', 'daemontools'], without: ['scan-watch', 'missing'] },
   });
   const configuration = await load(dir.path);
-  expect(names(configuration)).toEqual(['pulse', 'near', ...preset.slice(0, -1)]);
+  expect(names(configuration)).toEqual(['pulse', 'near', ...preset.slice(0, -1), ...own]);
   expect(configuration.plugins[0]).toMatchObject({
     place: 'plugins[0] in preset quiet',
     options: { interval: 2 },
@@ -138,7 +144,24 @@ test('presets are applied in their order, less what is left out; their plugins a
 
 test('an empty list of presets is none', async () => {
   using dir = testDirectory({ 'daemontap.config.json': { preset: [], plugins: ['status-file'] } });
-  expect(names(await load(dir.path))).toEqual(['status-file']);
+  expect(names(await load(dir.path))).toEqual([...own, 'status-file']);
+});
+
+test("the control socket is there by default, is the configuration's where it names it, and can be left out", async () => {
+  using dir = testDirectory({ 'daemontap.config.json': { plugins: [['control-socket', { mode: '0660' }]] } });
+  const named = await load(dir.path);
+  expect(names(named)).toEqual(all);
+  expect(named.plugins.at(-1)).toMatchObject({
+    options: { mode: '0660' },
+    place: 'plugins[0] in daemontap.config.json',
+    plugin: { source: { place: 'plugins[0] in daemontap.config.json', module: 'built in', options: { mode: '0660' } } },
+  });
+  dir.write('daemontap.config.json', { without: ['control-socket'] });
+  expect(names(await load(dir.path))).toEqual(preset);
+  dir.write('daemontap.config.json', { plugins: [['control-socket', { mode: 660 }]] });
+  expect(await problems(dir.path)).toEqual([
+    'daemontap.config.json: plugins[0][1].mode: plugin control-socket: it must be octal digits in quotes',
+  ]);
 });
 
 test('all that is wrong is reported together, each with its place', async () => {
@@ -337,7 +360,7 @@ describe('loaded again', () => {
       configuration.plugins.find((each) => each.name === name)?.plugin;
     for (const name of names(before)) expect(byName(same, name)).toBe(byName(before, name));
     expect(compareConfigurations({ before, after: same })).toEqual([
-      `plugins: their order is now ${[...preset, 'local', 'heartbeat'].join(', ')}`,
+      `plugins: their order is now ${[...all, 'local', 'heartbeat'].join(', ')}`,
     ]);
     dir.write('daemontap.config.json', {
       plugins: [['heartbeat', { interval: 10, jitter: 1 }]],

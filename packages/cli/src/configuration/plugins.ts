@@ -67,7 +67,7 @@ export async function loadPlugin(request: EntryRequest): Promise<LoadedPlugin> {
   const place = `plugins[${index}] in ${file}`;
   const known = previous.find((each) => each.key === key);
   const common = { name: definition.name, options, place, module, version, key, isStale, schema: definition.schema };
-  return Object.freeze({ ...common, plugin: known?.plugin ?? makePlugin({ factory, options, name, place, fail }) });
+  return Object.freeze({ ...common, plugin: known?.plugin ?? makePlugin({ ...common, factory, name, fail }) });
 }
 
 function makePlugin({
@@ -75,8 +75,10 @@ function makePlugin({
   options,
   name,
   place,
+  module,
+  version,
   fail,
-}: Pick<LoadedPlugin, 'options' | 'name' | 'place'> & {
+}: Pick<LoadedPlugin, 'options' | 'name' | 'place' | 'module' | 'version'> & {
   readonly factory: AnyFactory;
   readonly fail: (message: string) => ConfigurationError;
 }): Plugin {
@@ -98,6 +100,9 @@ function makePlugin({
     ...(requires === undefined ? {} : { requires }),
     get origin() {
       return current;
+    },
+    get source() {
+      return { place: current, module, version, options };
     },
     apply: (kernel: PluginKernel) => made.apply(kernel),
   });

@@ -1,5 +1,6 @@
 /** Presets: the one that is built in, and those of packages. */
 import { dirname } from 'node:path';
+import { controlSocket } from '@daemontap/control-socket';
 import { logStderr } from '@daemontap/log-stderr';
 import { daemontools } from '@daemontap/preset';
 import { pinoMessages } from '../supervisors/pino-messages.ts';
@@ -17,7 +18,7 @@ import type { IndexedEntry } from './schema.ts';
 /** The preset that needs no configuration. */
 export const DEFAULT_PRESET = 'daemontools';
 
-/** The plugins of the built-in preset. They speak as daemontools does, so they have no origin. */
+/** The plugins of the built-in preset. */
 export async function daemontoolsPlugins(
   { log }: Pick<Settings, 'log'>,
   previous: readonly LoadedPlugin[],
@@ -25,19 +26,34 @@ export async function daemontoolsPlugins(
   // Besides daemontools' own lines, which are warnings, it shows what the plugins of others have to say.
   const shown = log === 'plain' ? plainMessages() : await pinoMessages(log);
   const plugins = daemontools({ log: shown.plugin });
+  const place = `preset ${DEFAULT_PRESET}`;
   return Promise.all(
-    plugins.map(async (plugin) => {
-      const { name } = plugin;
+    plugins.map((plugin) => {
       const options = plugin === shown.plugin ? shown.options : {};
-      const key = keyOf([name, BUILT_IN, DEFAULT_PRESET, options]);
-      return Object.freeze({
-        plugin: previous.find((each) => each.key === key)?.plugin ?? plugin,
-        ...{ name, options, key, place: `preset ${DEFAULT_PRESET}`, module: BUILT_IN, version: ownVersion() },
-        isStale: false,
-        schema: await schemaOf(name),
-      });
+      return builtIn({ plugin, options, place }, previous);
     }),
   );
+}
+
+/** What `daemontap up` has besides its presets, unless the configuration says otherwise. */
+export async function ownPlugins(previous: readonly LoadedPlugin[]): Promise<readonly LoadedPlugin[]> {
+  return [await builtIn({ plugin: controlSocket(), options: {}, place: 'daemontap up' }, previous)];
+}
+
+/** A plugin of ours that no configuration names. It speaks as daemontools does, so it has no origin. */
+async function builtIn(
+  { plugin, options, place }: Pick<LoadedPlugin, 'plugin' | 'options' | 'place'>,
+  previous: readonly LoadedPlugin[],
+): Promise<LoadedPlugin> {
+  const { name } = plugin;
+  const key = keyOf([name, BUILT_IN, place, options]);
+  const source = { place, module: BUILT_IN, version: ownVersion(), options };
+  return Object.freeze({
+    plugin: previous.find((each) => each.key === key)?.plugin ?? Object.freeze({ ...plugin, source }),
+    ...{ name, key, ...source },
+    isStale: false,
+    schema: await schemaOf(name),
+  });
 }
 
 function plainMessages() {

@@ -1,7 +1,7 @@
 /** Puts the plugins of presets and configuration together, and finds what does not fit together. */
 import type { Settings } from '../supervisors/settings.ts';
 import { keysOf, optionProblems } from './options.ts';
-import { DEFAULT_PRESET, daemontoolsPlugins, loadPreset } from './presets.ts';
+import { DEFAULT_PRESET, daemontoolsPlugins, loadPreset, ownPlugins } from './presets.ts';
 import { loadPlugin, splitName } from './plugins.ts';
 import type { EntryRequest, LoadedPlugin } from './plugins.ts';
 import { keyText, placeOf, problemsOf, suggestion } from './problem.ts';
@@ -27,13 +27,16 @@ export async function loadStack(request: StackRequest): Promise<Stack> {
   const fromPresets = await loadPresets(request);
   const left = fromPresets.plugins.filter(({ name }) => !without.includes(name));
   const own = await loadAll(parsed.plugins.map((entry) => ({ ...request, ...entry })));
-  const plugins = [...left, ...own.plugins];
+  const named = [...left, ...own.plugins];
+  // What the configuration names itself, with options perhaps, is in the place of ours.
+  const ours = (await ownPlugins(request.previous)).filter(({ name }) => named.every((each) => each.name !== name));
+  const plugins = [...left, ...ours.filter(({ name }) => !without.includes(name)), ...own.plugins];
   const loadProblems = [...fromPresets.problems, ...own.problems];
   // With a key that is wrong, nobody knows what was meant to be left out, or allowed.
   if (parsed.problems.length > 0) return { plugins, problems: loadProblems };
   // What could not be loaded would be missed everywhere: that is not said again.
   if (loadProblems.length > 0) return { plugins, problems: [...loadProblems, ...duplicates(plugins, left.length)] };
-  const known = [...fromPresets.plugins.map(({ name }) => name), ...fromPresets.leftOut];
+  const known = [...[...fromPresets.plugins, ...ours].map(({ name }) => name), ...fromPresets.leftOut];
   const unknownWithout = without.flatMap((name, index) =>
     known.includes(name)
       ? []

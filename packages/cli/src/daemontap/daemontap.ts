@@ -10,6 +10,7 @@ import { config } from './config.ts';
 import { fromWord, toWord } from './directory.ts';
 import type { DirectoryOptions } from './directory.ts';
 import { plugins } from './plugins.ts';
+import { addServiceCommands } from './services/commands.ts';
 import { up } from './up.ts';
 
 const WRONG_USE = 100;
@@ -54,6 +55,7 @@ export async function daemontap(): Promise<number> {
   add(main, 'check', 'check the configuration, and those of the services, without running anything').action(
     does(check),
   );
+  addServiceCommands(main, (code) => void (exitCode = code));
   try {
     await main.parseAsync(argumentBytes().map(toWord), { from: 'user' });
     await nextTurn(); // warnings come in one of their own

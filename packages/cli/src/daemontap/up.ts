@@ -8,8 +8,6 @@ import { ConfigurationError } from '../configuration/problem.ts';
 import { supervise } from '../supervisors/supervisor.ts';
 import { configurationOf } from './directory.ts';
 import type { DirectoryOptions } from './directory.ts';
-import { profileSocket } from './profile-socket.ts';
-import { profiledStack } from './stack-profile.ts';
 
 /**
  * Supervises until it is stopped, and returns the exit code.
@@ -19,9 +17,7 @@ export async function up(options: DirectoryOptions): Promise<number> {
   process.on('SIGHUP', () => {}); // a change that comes before there is a kernel is seen by the kernel's start
   let current = await configurationOf(options);
   let kernel: Kernel | undefined;
-  // The kernel's own plugin: whoever runs `daemontap plugins` asks it.
-  const socket = profileSocket(() => profiledStack(current.plugins, kernel?.profiles() ?? []));
-  const pluginsOf = ({ plugins }: Configuration) => [...plugins.map(({ plugin }) => plugin), socket];
+  const pluginsOf = ({ plugins }: Configuration) => plugins.map(({ plugin }) => plugin);
   const takeUp = async (made: Kernel): Promise<void> => {
     const before = current;
     try {

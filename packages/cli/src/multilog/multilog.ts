@@ -1,8 +1,8 @@
-/** multilog: the engine of @daemontap/log-multilog on standard input, with its waiting, its signals and its voice. */
+/** multilog: the engine of @daemontap/multilog on standard input, with its waiting, its signals and its voice. */
 import { readSync } from 'node:fs';
 import { errorText } from '@daemontap/formats';
-import { LINE_MAX, Multilog, parseScript, SetUpError, syncCalls } from '@daemontap/log-multilog';
-import type { Need, ProcessorPlan, Steps, Text } from '@daemontap/log-multilog';
+import { LINE_MAX, Multilog, parseScript, SetUpError, syncCalls } from '@daemontap/multilog';
+import type { Need, ProcessorPlan, Steps, Text } from '@daemontap/multilog';
 import { hasCode, isReady, openReadiness, readInherited, setProcessName } from '@daemontap/posix';
 import type { Inherited, ProcessEnd, Readiness } from '@daemontap/posix';
 import { checkCurrentDirectory } from '../clients/service-directory.ts';

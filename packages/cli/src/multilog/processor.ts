@@ -1,6 +1,6 @@
 /** Runs the processor of a log directory to its end; everything else waits for it, as in daemontools. */
-import { processorRequest } from '@daemontap/log-multilog';
-import type { ProcessorPlan } from '@daemontap/log-multilog';
+import { processorRequest } from '@daemontap/multilog';
+import type { ProcessorPlan } from '@daemontap/multilog';
 import { spawn, waitForEnd } from '@daemontap/posix';
 import type { Inherited, ProcessEnd } from '@daemontap/posix';
 

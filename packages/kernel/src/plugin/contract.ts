@@ -1,6 +1,7 @@
 /** What a plugin is, and what it is given. */
 import type { KernelHooks, ServiceDirectory } from '../hooks.ts';
 import type { Clock, Closeable, Readiness } from '../ports.ts';
+import type { PluginProfile } from './host.ts';
 
 /**
  * The version of all that a plugin meets: hooks, ports and this contract. It goes up when a plugin that kept to it
@@ -16,13 +17,29 @@ export interface Plugin {
   readonly apiVersion: number;
   /** The names of plugins that it is of no use without; default: none. */
   readonly requires?: readonly string[];
+  /** Whether it is asked and told about all helpers, as about services; default: about its own alone. */
+  readonly meetsHelpers?: boolean;
   /**
    * Where a configuration names it, for messages: `plugins[2] in daemontap.config.json`. Default: nowhere, it is one of
    * the kernel's own, and speaks in daemontools' words.
    */
   readonly origin?: string;
+  /** What it was made of, for those who show plugins. Default: not known. */
+  readonly source?: PluginSource;
   /** Taps hooks, and no more: it opens nothing, starts nothing and is called once. */
   apply(kernel: PluginKernel): void;
+}
+
+/** What a plugin was made of. */
+export interface PluginSource {
+  /** What has named it: `plugins[1] in daemontap.config.yaml`, `preset daemontools`. */
+  readonly place: string;
+  /** Its file, or what stands for that. */
+  readonly module: string;
+  /** Of its package; `undefined`: it has none. */
+  readonly version: string | undefined;
+  /** As its factory was given them. */
+  readonly options: Readonly<Record<string, unknown>>;
 }
 
 /** The kernel as one plugin sees it. */
@@ -44,11 +61,31 @@ export interface PluginKernel {
    */
   stateDir(): string;
   /**
+   * Supervises a process of the plugin's own, as a service of the role `helper`: started again a second after its end,
+   * and taken over by a later kernel. It is told to stop once everybody who has asked for it has closed what they were
+   * given; that is theirs, and outlives the plugin where it was replaced. A stop of the kernel waits for this, after all
+   * services. To be called from within hooks.
+   */
+  supervise(helper: HelperOptions): Closeable;
+  /**
    * What the configuration says for this plugin and this service alone, over the plugin's own options; nothing is
    * checked yet. Usually empty. `definePlugin` makes `optionsFor` of it.
    * @throws when the service's own configuration cannot be used
    */
   serviceOptions(service: ServiceDirectory): Readonly<Record<string, unknown>>;
+  /** All plugins of the kernel, and what their taps have cost until now. */
+  profiles(): readonly PluginProfile[];
+}
+
+/** A process that a plugin needs. */
+export interface HelperOptions {
+  /** For messages, behind the plugin's name; one line. */
+  readonly name: string;
+  /**
+   * Its service directory, within `stateDir()`: `./run` in it is started, or what the plugin's own tap of `prepareSpawn`
+   * says.
+   */
+  readonly path: string;
 }
 
 /** The hooks, to tap and no more. Whatever name a tap is given, it is known by its plugin's. */

@@ -45,7 +45,7 @@ const greeter = definePlugin({
 describe('a factory', () => {
   test('makes a plugin that has what its definition says', () => {
     const { apply, ...rest } = greeter({ times: 2 });
-    expect(rest).toEqual({ name: 'greeter', apiVersion: 1, requires: ['control-fifo'] });
+    expect(rest).toEqual({ name: 'greeter', apiVersion: 1, meetsHelpers: false, requires: ['control-fifo'] });
     expect(apply).toBeTypeOf('function');
     expect(greeter.definition).toEqual({ name: 'greeter', apiVersion: 1, schema, requires: ['control-fifo'] });
   });

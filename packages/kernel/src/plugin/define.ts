@@ -41,6 +41,8 @@ export interface PluginDefinition<S extends Schema | undefined = undefined> {
   readonly schema?: S;
   /** The names of plugins that it is of no use without; default: none. */
   readonly requires?: readonly string[];
+  /** Whether it is asked and told about all helpers, as about services; default: about its own alone. */
+  readonly meetsHelpers?: boolean;
   /** Taps hooks, and no more: it opens nothing, starts nothing and is called once. */
   apply(kernel: DefinedPluginKernel<OutputOf<S>>, options: OutputOf<S>): void;
 }
@@ -86,13 +88,14 @@ export type PluginFactory<Options extends object | undefined = undefined> = (Opt
 export function definePlugin<const S extends Schema | undefined = undefined>(
   definition: PluginDefinition<S>,
 ): PluginFactory<InputOf<S>> {
-  const { name, apiVersion, schema, requires = [] } = definition;
+  const { name, apiVersion, schema, requires = [], meetsHelpers = false } = definition;
   const factory = (given: object = {}): Plugin => {
     const options = parseOptions(definition, given);
     return {
       name,
       apiVersion,
       requires,
+      meetsHelpers,
       apply(kernel) {
         const optionsFor = (service: ServiceDirectory): OutputOf<S> => {
           const own = kernel.serviceOptions(service);

@@ -3,7 +3,7 @@
  * with its plugin, hook and service, and stops neither another tap nor a service that runs.
  */
 import { KernelError } from '../errors.ts';
-import type { KernelHooks, LogSink } from '../hooks.ts';
+import type { KernelHooks, LogSink, ServiceDirectory } from '../hooks.ts';
 import type { Clock } from '../ports.ts';
 import { faultOfPlan, faultOfSink } from './answers.ts';
 import type { Logger, Plugin } from './contract.ts';
@@ -64,6 +64,7 @@ export function guard(guarded: Guarded): Tap {
   const { hook } = profile;
   const waits = WAITING.has(hook);
   return (...args) => {
+    if (isOthersHelper(guarded.plugin, args)) return hook === 'prepareSpawn' ? args[0] : undefined;
     const startNs = clock.monotonicNs();
     profile.calls++;
     try {
@@ -187,6 +188,13 @@ export function nameFailure({
 /** As messages call a plugin: `heartbeat (plugins[1] in daemontap.config.json)`. */
 export function titleOf({ name, origin }: Plugin): string {
   return origin === undefined ? name : `${name} (${origin})`;
+}
+
+/** A helper belongs to its plugin: what others make of services must not befall it. */
+function isOthersHelper({ name, meetsHelpers = false }: Plugin, args: readonly unknown[]): boolean {
+  if (meetsHelpers) return false;
+  const service: Partial<ServiceDirectory> | undefined = serviceIn(args);
+  return service?.role === 'helper' && service.plugin !== name;
 }
 
 /** ` for finger`: the service among what a tap was called with. */

@@ -40,6 +40,7 @@ beforeEach(() => {
     readiness: { watchReadable: () => ({ close() {} }) },
     stateDir: (name) => `/run/daemontap/1-1/${name}`,
     serviceOptions: (name, { label }) => (name === 'special' && label === 'finger' ? { greeting: 'hi' } : {}),
+    supervise: () => ({ close() {} }),
   });
   process.on('unhandledRejection', onStray);
 });
@@ -141,6 +142,20 @@ describe('applying', () => {
       void seen.push(stateDir(), serviceOptions(service));
     apply(plugin('special', look), plugin('plain', look));
     expect(seen).toEqual(['/run/daemontap/1-1/special', { greeting: 'hi' }, '/run/daemontap/1-1/plain', {}]);
+  });
+
+  test('a plugin sees all plugins, what they were made of and what they have cost', () => {
+    const source = { place, module: '/srv/heartbeat.mjs', version: '1.2.3', options: { interval: 5 } };
+    let profiles: PluginKernel['profiles'] = () => [];
+    apply(
+      plugin('shows', (kernel) => void (profiles = () => kernel.profiles())),
+      plugin('heartbeat', ({ hooks }) => hooks.serviceReleased.tap('heartbeat', () => {}), { origin: place, source }),
+    );
+    host.hooks.serviceReleased.call(service);
+    expect(profiles().slice(1)).toEqual([
+      { name: 'shows', origin: undefined, source: undefined, hooks: [] },
+      { name: 'heartbeat', origin: place, source, hooks: [expect.objectContaining({ calls: 1 })] },
+    ]);
   });
 
   test('a plugin sees hooks that it can tap and not call, and cannot change them', () => {

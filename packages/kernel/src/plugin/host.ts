@@ -8,7 +8,15 @@ import { createHooks } from '../hooks.ts';
 import type { ControlPort, KernelHooks, Report, ReportLevel, ScanWatch, ServiceDirectory } from '../hooks.ts';
 import type { Clock, Closeable, Readiness } from '../ports.ts';
 import { API_VERSION } from './contract.ts';
-import type { Logger, Plugin, PluginHooks, PluginKernel, ReportAbout } from './contract.ts';
+import type {
+  HelperOptions,
+  Logger,
+  Plugin,
+  PluginHooks,
+  PluginKernel,
+  PluginSource,
+  ReportAbout,
+} from './contract.ts';
 import { guard, nameFailure, titleOf, WAITING } from './guard.ts';
 import type { HookProfile, Tap } from './guard.ts';
 
@@ -20,6 +28,8 @@ export interface PluginHostOptions {
   /** Makes the state directory of the plugin called so. */
   stateDir(plugin: string): string;
   serviceOptions(plugin: string, service: ServiceDirectory): Readonly<Record<string, unknown>>;
+  /** Supervises a helper of the plugin called so. */
+  supervise(plugin: string, helper: HelperOptions): Closeable;
 }
 
 /** What has become of a plugin's calls. */
@@ -28,6 +38,8 @@ export interface PluginProfile {
   readonly name: string;
   /** Where a configuration names it; `undefined`: it is one of the kernel's own. */
   readonly origin: string | undefined;
+  /** What it was made of; `undefined`: not known. */
+  readonly source: PluginSource | undefined;
   /** One for each hook that it has tapped, in the order of the taps. */
   readonly hooks: readonly Readonly<HookProfile>[];
 }
@@ -76,9 +88,10 @@ export class PluginHost {
   }
 
   get profiles(): readonly PluginProfile[] {
-    return this.#applied.map(({ plugin: { name, origin }, profiles }) => ({
+    return this.#applied.map(({ plugin: { name, origin, source }, profiles }) => ({
       name,
       origin,
+      source,
       hooks: [...profiles.values()].map((each) => ({ ...each })),
     }));
   }
@@ -129,7 +142,7 @@ export class PluginHost {
 
   #apply(applied: Applied): void {
     const { plugin, opened } = applied;
-    const { clock, readiness, stateDir, serviceOptions } = this.#options;
+    const { clock, readiness, stateDir, serviceOptions, supervise } = this.#options;
     const kernel: PluginKernel = {
       hooks: this.#viewFor(applied),
       log: this.#loggerOf(plugin),
@@ -152,6 +165,8 @@ export class PluginHost {
       },
       stateDir: () => stateDir(plugin.name),
       serviceOptions: (service) => serviceOptions(plugin.name, service),
+      profiles: () => this.profiles,
+      supervise: (helper) => supervise(plugin.name, helper),
       opened: (thing) => void this.#owned(applied, thing),
     };
     try {

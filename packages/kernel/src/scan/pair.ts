@@ -48,6 +48,7 @@ export class ServicePair {
   readonly #waitsForLock: () => boolean;
   readonly #onEnd: () => void;
   #name: Buffer;
+  #label: string;
   #hasLog = false;
   #hasTriedLog = false;
   #logLookedAtNs: bigint | undefined;
@@ -62,6 +63,7 @@ export class ServicePair {
     this.#core = core;
     this.held = held;
     this.#name = name;
+    this.#label = labelOf(name);
     this.#waitsForLock = waitsForLock;
     this.#onEnd = onEnd;
     this.#sink = new ServiceSink(core);
@@ -73,7 +75,7 @@ export class ServicePair {
   }
 
   get label(): string {
-    return labelOf(this.#name);
+    return this.#label;
   }
 
   /** True while one of the two is supervised. */
@@ -94,6 +96,7 @@ export class ServicePair {
 
   /** Called by each scan that finds the directory: begins what of it is not supervised. */
   visit({ name, changedAtNs, lookedAtNs }: Visit): void {
+    if (!name.equals(this.#name)) this.#label = labelOf(name);
     this.#name = name;
     // Found by a look that is older than the end of one of the two: it may have been renamed and retired since.
     if (this.#stop !== undefined || lookedAtNs < this.#endedAtNs) return;

@@ -114,6 +114,8 @@ export class Trial {
         return stateDir;
       },
       serviceOptions: () => ({}),
+      profiles: () => [],
+      supervise: () => ({ close() {} }),
     });
     const kernel: TrialKernel = {
       place,

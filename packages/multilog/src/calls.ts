@@ -91,8 +91,11 @@ export class Place {
 
 /** One call, to be done before the next step: its answer is what the call returns or throws. */
 export interface FileCall<Name extends keyof FileCalls = keyof FileCalls> {
+  /** Tells it from other needs. */
   readonly kind: 'call';
+  /** Which call of {@link FileCalls} it is. */
   readonly name: Name;
+  /** What that is called with. */
   readonly args: Readonly<Parameters<FileCalls[Name]>>;
   /** What lies on the same device as all that the call touches. */
   readonly place: Place;

@@ -1,0 +1,77 @@
+/**
+ * What is in a pipe, looked at before it is taken out: whoever does so and is killed in between has lost nothing, as the
+ * next one finds it there still. Nothing here waits.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { hasCode } from './errno.ts';
+import { openPipe } from './descriptors.ts';
+import { check, declare } from './native.ts';
+
+const cTee = declare('long tee(int from, int to, size_t length, unsigned int flags)');
+const cSplice = declare(
+  'long splice(int from, void *fromOffset, int to, void *toOffset, size_t length, unsigned int flags)',
+);
+const cFcntl = declare('int fcntl(int fd, int command, int argument)');
+
+const SPLICE_F_NONBLOCK = 2;
+const F_SETPIPE_SZ = 1031;
+const F_GETPIPE_SZ = 1032;
+const SCRATCH_SIZE = 1_048_576;
+
+/**
+ * Makes room in a pipe, as far as the system allows it, and returns how many bytes it has now. Who is not root has a
+ * share of it for all pipes together.
+ */
+export function growPipe(fd: number, size: number): number {
+  cFcntl(fd, F_SETPIPE_SZ, size);
+  return pipeSize(fd);
+}
+
+/** How many bytes a pipe has room for, where they fill its pages. @throws `EBADF` */
+export function pipeSize(fd: number): number {
+  return check(cFcntl(fd, F_GETPIPE_SZ, 0), 'fcntl');
+}
+
+/** Looks into pipes. */
+export interface PipeReader {
+  /**
+   * Copies what is in a pipe, as much as fits; it stays there.
+   * @returns how many bytes; 0: there is nothing, and nobody who could write; `undefined`: nothing yet
+   * @throws the system's error when it is no pipe
+   */
+  peek(fd: number, into: Buffer): number | undefined;
+  /** Takes so many bytes out of a pipe that are known to be there. @throws the system's error */
+  discard(fd: number, length: number): void;
+  /** Closes what it has open. To be called once. */
+  close(): void;
+}
+
+/** Opens a reader of pipes: one is enough for any number of them. @throws `EMFILE`, `ENFILE` */
+export function openPipeReader(): PipeReader {
+  const scratch = openPipe();
+  growPipe(scratch.readFd, SCRATCH_SIZE);
+  const nowhere = openSync('/dev/null', 'w');
+  return {
+    peek(fd, into) {
+      let copied: number;
+      try {
+        copied = check(cTee(fd, scratch.writeFd, into.length, SPLICE_F_NONBLOCK), 'tee');
+      } catch (error) {
+        if (hasCode(error, 'EAGAIN')) return undefined;
+        throw error;
+      }
+      for (let at = 0; at < copied;) at += readSync(scratch.readFd, into, at, copied - at, null);
+      return copied;
+    },
+    discard(fd, length) {
+      for (let left = length; left > 0;) {
+        const taken = check(cSplice(fd, null, nowhere, null, left, SPLICE_F_NONBLOCK), 'splice');
+        if (taken === 0) return; // somebody else has taken it
+        left -= taken;
+      }
+    },
+    close() {
+      for (const fd of [scratch.readFd, scratch.writeFd, nowhere]) closeSync(fd);
+    },
+  };
+}
