@@ -5,7 +5,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { finishedFiles, modeOf, multilogs } from './support/multilog.ts';
+import { finishedFiles, logged, modeOf, multilogs } from './support/multilog.ts';
 import { asNobody } from './support/nobody.ts';
 import { compareWithSent, linesIn } from './support/numbered.ts';
 import { writesNumbers } from './support/runs.ts';
@@ -134,6 +134,17 @@ describe.concurrent('log-multilog', () => {
     await end(up);
     const lines = linesIn(up.path('a/main'));
     expect([lines.length, lines.at(-1)]).toEqual([40_001, expect.stringMatching(/ 40000$/)]);
+  });
+
+  test('a line that is longer than any pipe, and takes half of each page, is logged as it is', async () => {
+    const long = `exec perl -e 'my $put = sub { syswrite(STDOUT, $_[0]) == length $_[0] or die };
+      $put->("a" x 4094 . "\\nb"); $put->("b" x 2049) for 1 .. 300; $put->("\\nend\\n"); sleep 1000'`;
+    const config = [['log-multilog', { script: ['s16777215', './main'], ...writer }]] as const;
+    await using up = stack({ plugins: config, prepare: ({ make }) => void make('a', long) });
+    await up.runs('a');
+    const text = (): string => (existsSync(up.path('a/main')) ? logged(up.path('a/main')) : '');
+    await until(() => text().endsWith('end\n'), { describe: 'all is logged', state: () => [text().length, up.said()] });
+    expect(text()).toBe(`${'a'.repeat(4094)}\n${'b'.repeat(300 * 2049 + 1)}\nend\n`);
   });
 
   test('other options, taken up while services run: the log goes on there, and nothing else changes', async () => {

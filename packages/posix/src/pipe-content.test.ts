@@ -50,6 +50,32 @@ test('an empty pipe is empty for now, or for good once no writer is left', () =>
   expect(look()).toBe(0);
 });
 
+test('what somebody else has taken is not discarded, and nothing waits for it', () => {
+  writeSync(writeFd, 'one two');
+  expect(look()).toBe('one two');
+  readSync(readFd, Buffer.alloc(5));
+  reader.discard(readFd, 7);
+  reader.discard(readFd, 1);
+  expect(look()).toBe(undefined);
+  closeSync(writeFd);
+});
+
+test.each([4096, 65_536])('a pipe of %i bytes is full when a writer has to wait, and not before', (size) => {
+  growPipe(readFd, size);
+  expect(reader.isFull(readFd)).toBe(false);
+  // Pieces of more than half a page have one for themselves.
+  const pages = pipeSize(readFd) / 4096;
+  for (let page = 1; page <= pages; page++) {
+    writeSync(writeFd, Buffer.alloc(2049));
+    expect(reader.isFull(readFd)).toBe(page === pages);
+  }
+  expect(() => writeSync(writeFd, Buffer.alloc(2049))).toThrow('EAGAIN');
+  expect(reader.peek(readFd, into)).toBe(2049 * pages);
+  reader.discard(readFd, 2049);
+  expect(reader.isFull(readFd)).toBe(false);
+  closeSync(writeFd);
+});
+
 test('a pipe as large as the system grants is looked at in one piece', () => {
   const size = growPipe(readFd, 262_144);
   expect([size, pipeSize(writeFd)]).toEqual([pipeSize(readFd), size]);

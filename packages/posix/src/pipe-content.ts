@@ -5,6 +5,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { hasCode } from './errno.ts';
 import { openPipe } from './descriptors.ts';
+import { isReady } from './wait.ts';
 import { check, declare } from './native.ts';
 
 const cTee = declare('long tee(int from, int to, size_t length, unsigned int flags)');
@@ -40,7 +41,12 @@ export interface PipeReader {
    * @throws the system's error when it is no pipe
    */
   peek(fd: number, into: Buffer): number | undefined;
-  /** Takes so many bytes out of a pipe that are known to be there. @throws the system's error */
+  /**
+   * True when a writer has to wait, however few bytes are there: each piece of them may have a page for itself.
+   * @throws the system's error when it is no pipe
+   */
+  isFull(fd: number): boolean;
+  /** Takes so many bytes out of a pipe, or as many as somebody else has left there. @throws the system's error */
   discard(fd: number, length: number): void;
   /** Closes what it has open. To be called once. */
   close(): void;
@@ -51,6 +57,23 @@ export function openPipeReader(): PipeReader {
   const scratch = openPipe();
   growPipe(scratch.readFd, SCRATCH_SIZE);
   const nowhere = openSync('/dev/null', 'w');
+  /** As many pages as the pipe itself: it is full with the same content. By their sizes. */
+  const copies = new Map<number, ReturnType<typeof openPipe>>();
+  const copyOf = (size: number): ReturnType<typeof openPipe> => {
+    const known = copies.get(size);
+    if (known !== undefined) return known;
+    const made = openPipe();
+    growPipe(made.writeFd, size);
+    copies.set(size, made);
+    return made;
+  };
+  const discard = (fd: number, length: number): void => {
+    for (let left = length; left > 0;) {
+      const taken = spliced(fd, nowhere, left);
+      if (taken === 0) return; // somebody else has taken it
+      left -= taken;
+    }
+  };
   return {
     peek(fd, into) {
       let copied: number;
@@ -63,15 +86,34 @@ export function openPipeReader(): PipeReader {
       for (let at = 0; at < copied;) at += readSync(scratch.readFd, into, at, copied - at, null);
       return copied;
     },
-    discard(fd, length) {
-      for (let left = length; left > 0;) {
-        const taken = check(cSplice(fd, null, nowhere, null, left, SPLICE_F_NONBLOCK), 'splice');
-        if (taken === 0) return; // somebody else has taken it
-        left -= taken;
+    isFull(fd) {
+      const size = pipeSize(fd);
+      const copy = copyOf(size);
+      let copied: number;
+      try {
+        copied = check(cTee(fd, copy.writeFd, size, SPLICE_F_NONBLOCK), 'tee');
+      } catch (error) {
+        if (hasCode(error, 'EAGAIN')) return false;
+        throw error;
       }
+      const isFull = !isReady('writable', copy.writeFd);
+      discard(copy.readFd, copied);
+      return isFull;
     },
+    discard,
     close() {
-      for (const fd of [scratch.readFd, scratch.writeFd, nowhere]) closeSync(fd);
+      const pipes = [scratch, ...copies.values()];
+      for (const fd of [...pipes.flatMap(({ readFd, writeFd }) => [readFd, writeFd]), nowhere]) closeSync(fd);
     },
   };
+}
+
+/** How many bytes went from a pipe to a file; 0: there are none. */
+function spliced(from: number, to: number, length: number): number {
+  try {
+    return check(cSplice(from, null, to, null, length, SPLICE_F_NONBLOCK), 'splice');
+  } catch (error) {
+    if (hasCode(error, 'EAGAIN')) return 0;
+    throw error;
+  }
 }

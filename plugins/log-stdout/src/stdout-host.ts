@@ -2,6 +2,7 @@
 import { isatty } from 'node:tty';
 import * as v from 'valibot';
 import { runLogHost } from '@daemontap/log-host';
+import { readInherited } from '@daemontap/posix';
 import { showLines } from './lines.ts';
 import { Output } from './output.ts';
 
@@ -11,7 +12,9 @@ const schema = v.object({ prefix: v.boolean(), color: v.picklist(['auto', 'alway
 /** Runs the log host that shows lines: the process does nothing else. */
 export function runStdoutHost(): void {
   const output = new Output(STDOUT);
-  const isTerminal = isatty(STDOUT) && (process.env['NO_COLOR'] ?? '') === '';
+  // What the kernel was called with: the host's own environment is none of the caller's.
+  const isPlain = readInherited().environment.some((each) => /^NO_COLOR=./.test(each.toString('latin1')));
+  const isTerminal = isatty(STDOUT) && !isPlain;
   runLogHost({
     name: 'log-stdout',
     async open({ label, options, trouble, recovered }) {

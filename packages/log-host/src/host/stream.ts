@@ -4,14 +4,15 @@
  * the pipe, for this host or the next.
  */
 import { closeSync } from 'node:fs';
-import { hasCode, isHungUp, pipeSize, tryLock } from '@daemontap/posix';
+import { hasCode, isHungUp, tryLock } from '@daemontap/posix';
 import type { PipeReader } from '@daemontap/posix';
 import type { Trouble } from '../protocol.ts';
 import type { HostedSink, LogHostProgram } from './hosted-sink.ts';
-import { BLOCK_SIZE } from './turns.ts';
 
 const NEWLINE = 0x0a;
 const OPEN_AGAIN_MS = 1000;
+/** Each time after twice as long, where nothing has come. */
+const LOOK_AGAIN_MS = { first: 1, last: 1000 } as const;
 
 /** What a stream is opened with. */
 export interface StreamDefinition {
@@ -42,11 +43,13 @@ export interface StreamHost {
 export class HostStream {
   readonly definition: StreamDefinition;
   readonly #host: StreamHost;
-  /** What is longer and has no end is not waited for: the pipe might be full, as pages need not be. In bytes. */
-  readonly #longest: number;
   #sink: HostedSink | undefined;
   #watch: { close(): void } | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #nextLook: NodeJS.Timeout | undefined;
+  #lookAgainMs: number = LOOK_AGAIN_MS.first;
+  /** How much of a line was there at the last look. */
+  #leftLength = 0;
   #isEnding: boolean;
   #isFinishing = false;
   /** Being opened, or writing. */
@@ -61,7 +64,6 @@ export class HostStream {
     this.definition = definition;
     this.#host = host;
     this.#isEnding = definition.isEnding;
-    this.#longest = Math.min(BLOCK_SIZE, pipeSize(definition.pipeFd) / 2);
     void this.#open();
   }
 
@@ -105,7 +107,10 @@ export class HostStream {
       return this.#end();
     }
     const taken = this.#wholeLines(buffer, length);
-    if (taken === 0) return undefined;
+    if (taken === 0) {
+      this.#lookAgain(length);
+      return undefined;
+    }
     const written = this.#sink.take(buffer.subarray(0, taken));
     if (written === undefined) {
       reader.discard(pipeFd, taken);
@@ -119,7 +124,21 @@ export class HostStream {
   #wholeLines(buffer: Buffer, length: number): number {
     const lines = buffer.lastIndexOf(NEWLINE, length - 1) + 1;
     if (lines > 0) return lines;
-    return length >= this.#longest || this.#isEnding || isHungUp(this.definition.pipeFd) ? length : 0;
+    const { pipeFd } = this.definition;
+    const isAll = this.#isEnding || length === buffer.length || isHungUp(pipeFd) || this.#host.reader.isFull(pipeFd);
+    return isAll ? length : 0;
+  }
+
+  /**
+   * For what is left of a line. The system tells of what comes where a pipe was empty, and at the end of a write: one that
+   * waits for room in its middle may fill the pipe again without a word.
+   */
+  #lookAgain(length: number): void {
+    this.#lookAgainMs =
+      length === this.#leftLength ? Math.min(this.#lookAgainMs * 2, LOOK_AGAIN_MS.last) : LOOK_AGAIN_MS.first;
+    this.#leftLength = length;
+    clearTimeout(this.#nextLook);
+    this.#nextLook = setTimeout(() => this.#host.wantsTurn(this), this.#lookAgainMs);
   }
 
   async #during(work: Promise<unknown>): Promise<void> {
@@ -173,6 +192,7 @@ export class HostStream {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#nextLook);
     this.#watch?.close();
     if (!this.#isAbandoned) await this.#sink?.end();
     this.#closeDirectory();
