@@ -13,10 +13,12 @@ const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   posix: [],
   kernel: [],
   system: ['kernel', 'posix'],
+  'log-host': ['kernel', 'posix'],
+  multilog: ['formats', 'posix'],
   testkit: ['kernel', 'formats', 'posix'],
   preset: ['kernel', 'PLUGINS'],
-  cli: ['kernel', 'formats', 'posix', 'preset', 'system', 'PLUGINS'],
-  PLUGIN: ['kernel', 'formats', 'posix'],
+  cli: ['kernel', 'formats', 'multilog', 'posix', 'preset', 'system', 'PLUGINS'],
+  PLUGIN: ['kernel', 'formats', 'posix', 'log-host', 'multilog'],
   'create-daemontap-plugin': [], // npm runs it on any Node, with nothing else installed
 };
 

@@ -3,9 +3,10 @@
  * with --write puts them into docs/benchmarks.md.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { commonWords, makeLines } from './lines.ts';
 import { median, publish } from './report.ts';
 
 const RUNS = Number(process.env['RUNS'] ?? 5);
@@ -15,14 +16,13 @@ const c = join(process.env['DAEMONTOOLS_BIN'] ?? '/usr/bin', 'multilog');
 const s6 = '/usr/bin/s6-log';
 
 const two = ['-*', '+* *status: *'];
-const twelve = ['error', 'timeout', 'queue', 'bytes', 'warning', 'failed', 'host', 'info', 'session', 'user', 'port'];
 const rotation = ['s16777215', 'n50', './d'];
 const workloads = [
   { name: 'stamped: `t s16777215 n50 ./d`', words: ['t', ...rotation], s6: ['n50', 's16777215', 't', './d'] },
   { name: 'with two patterns', words: ['t', ...two, ...rotation] },
   {
     name: 'with twelve patterns',
-    words: ['t', '-*', ...twelve.map((word, index) => `${index % 3 === 2 ? '-' : '+'}* *${word}*`), ...rotation],
+    words: ['t', '-*', ...commonWords.map((word, index) => `${index % 3 === 2 ? '-' : '+'}* *${word}*`), ...rotation],
   },
   { name: 'as it is: `s16777215 n50 ./d`', words: rotation },
 ];
@@ -35,7 +35,7 @@ interface Measured {
 const workDir = mkdtempSync(join(tmpdir(), 'daemontap-bench-'));
 const input = join(workDir, 'lines');
 try {
-  makeLines();
+  makeLines(input, BYTES);
   const rows: string[] = [];
   for (const { name, words, s6: s6Words } of workloads) {
     const commands = [
@@ -79,37 +79,4 @@ function measure(argv: readonly string[]): Measured {
   if (status !== 0) throw new Error(`${argv.join(' ')} ended with ${status}`);
   const memory = spawnSync('cat', ['memory'], { cwd: workDir, encoding: 'utf8' }).stdout;
   return { seconds, megabytes: Number(memory) / 1024 };
-}
-
-/** Lines of 40 to 129 bytes, of words and numbers, always the same. */
-function makeLines(): void {
-  const words = [
-    ...twelve,
-    'status:',
-    'connection',
-    'from',
-    'client',
-    'request',
-    'response',
-    'time',
-    'delivery',
-    'retry',
-  ];
-  let seed = 1;
-  const next = (below: number): number => {
-    seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fff_ffff;
-    return (seed >>> 8) % below;
-  };
-  const fd = openSync(input, 'w');
-  for (let written = 0; written < BYTES;) {
-    const lines: string[] = [];
-    for (let count = 0; count < 20_000; count++) {
-      const length = 40 + next(90);
-      let line = '';
-      while (line.length < length) line += `${words[next(words.length)]} ${next(1000)} `;
-      lines.push(`${line.slice(0, length)}\n`);
-    }
-    written += writeSync(fd, lines.join(''));
-  }
-  closeSync(fd);
 }

@@ -56,3 +56,9 @@ export function runTime(pid: number): number {
 export function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, each) => total + each, 0);
 }
+
+/** A figure of /proc/PID/smaps_rollup, in megabytes. */
+export function rollup(pid: number, key: string): number {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
+  return Number(new RegExp(`^${key}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0) / 1024;
+}

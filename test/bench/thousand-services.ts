@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, publish } from './report.ts';
-import { manyServices, runTime, sum } from './services.ts';
+import { manyServices, rollup, runTime, sum } from './services.ts';
 
 const SERVICES = 1000;
 const RUNS = Number(process.env['RUNS'] ?? 5);
@@ -105,12 +105,6 @@ function isRunning(pid: number): boolean {
 function childrenNamed(parent: number, name: string): readonly number[] {
   const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'latin1').split(' ').filter(Boolean);
   return children.map(Number).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'latin1') === `${name}\n`);
-}
-
-/** Megabytes. */
-function rollup(pid: number, key: string): number {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
-  return Number(new RegExp(`^${key}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0) / 1024;
 }
 
 function report(figures: ReadonlyMap<string, readonly Figures[]>): void {

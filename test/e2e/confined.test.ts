@@ -11,11 +11,11 @@ import { cleanEnvironment } from './support/run.ts';
 import { start } from './support/start.ts';
 import type { StartedProgram } from './support/start.ts';
 import { linesOf } from './support/supervised.ts';
+import { PERL, tellsIn, throughCaller } from './support/tells.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import type { TemporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
 
-const PERL = '/usr/bin/perl';
 const NOBODY = 65534;
 const isRoot = process.geteuid?.() === 0;
 if (!isRoot) console.log('skipped: services under other accounts; they need root');
@@ -23,21 +23,8 @@ if (!isRoot) console.log('skipped: services under other accounts; they need root
 /** The programs that vouch for the plugins: those in C where they are installed. */
 const programs = implementations.at(-1) ?? ours;
 
-/** A caller with limits, ignored and blocked signals, odd descriptors and a mask for new files. */
-const CALLER = `use POSIX; POSIX::close($_) for 3 .. 1023; POSIX::dup2(0, $_) for 9, 30; umask 0027;
-  $SIG{HUP} = $SIG{USR1} = 'IGNORE'; $SIG{PIPE} = 'DEFAULT';
-  POSIX::sigprocmask(SIG_SETMASK, POSIX::SigSet->new(SIGALRM, SIGUSR2)); exec @ARGV`;
-const through = ['/usr/bin/prlimit', '--nofile=400:500', '--cpu=1000:2000', PERL, '-e', CALLER];
-
-/** A program that tells all about itself. */
-const TELLS = `#!${PERL}
-sub all { local $/; open my $in, '<', $_[0] or die; <$in> }
-opendir my $dir, '/proc/self/fd'; my @fds = sort { $a <=> $b } grep { /\\d/ && $_ != fileno $dir } readdir $dir;
-my @status = all('/proc/self/status') =~ /^((?:SigIgn|SigBlk|SigCgt|Uid|Gid|Groups|NoNewPrivs|CapEff|CapPrm|CapBnd):.*)$/mg;
-open my $out, '>', 'report.new' or die; print $out map { "$_\\n" } "fds @fds", @status, sprintf('umask %o', umask),
-  'cwd ' . readlink('/proc/self/cwd'), split(/\\n/, all('/proc/self/limits')), split(/\\0/, all('/proc/self/environ'));
-close $out; rename 'report.new', 'report'; sleep 1000;
-`;
+/** A program that tells all about itself, and stays. */
+const TELLS_AND_STAYS = `${tellsIn('.')}sleep 1000;\n`;
 
 /** A scan directory with services that anybody may write to. */
 function scanDirectory(): TemporaryDirectory & { readonly service: (name: string, run: string) => string } {
@@ -105,11 +92,11 @@ describe.runIf(isRoot)('as root', () => {
       const report = async (run: string, plugins: readonly unknown[]): Promise<readonly string[]> => {
         await using here = scanDirectory();
         const path = here.service('a', run);
-        writeFileSync(join(path, 'tells'), TELLS, { mode: 0o755 });
+        writeFileSync(join(path, 'tells'), TELLS_AND_STAYS, { mode: 0o755 });
         mkdirSync(join(path, 'env'));
         writeFileSync(join(path, 'env/NAME'), Buffer.from('\xff value \nmore\n', 'latin1'));
         writeFileSync(join(path, 'env/GONE'), '');
-        await using program = up(here, { plugins, caller: through, env: variables });
+        await using program = up(here, { plugins, caller: throughCaller, env: variables });
         const lines = await told(path, program);
         // perl, which the programs are run by, gives the environment in an order of its own.
         return lines
@@ -117,7 +104,7 @@ describe.runIf(isRoot)('as root', () => {
           .map((line) => line.replaceAll(here.path, 'HERE').replace(/^DAEMONTAP_TEST_MARK=.*/, 'MARK'));
       };
       const asProgram = await report(`#!${PERL}\nexec @{[qw(${words.join(' ')} ./tells)]};\n`, []);
-      const asPlugins = await report(TELLS, [
+      const asPlugins = await report(TELLS_AND_STAYS, [
         ['envdir', { dir: 'env' }],
         ['setuidgid', { account: 'nobody' }],
         [

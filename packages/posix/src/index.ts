@@ -21,6 +21,17 @@ export type { LocalTime } from './local-time.ts';
 export { tryLock, waitForLock } from './lock.ts';
 export { ancestorPids, findOrphan } from './orphans.ts';
 export type { OrphanSearch } from './orphans.ts';
+export {
+  acceptForPackets,
+  connectForPackets,
+  listenForPackets,
+  PACKET_MAX,
+  receivePacket,
+  sendPacket,
+} from './packets.ts';
+export type { Packet } from './packets.ts';
+export { growPipe, openPipeReader, pipeSize } from './pipe-content.ts';
+export type { PipeReader } from './pipe-content.ts';
 export { peerGroups, peerOf } from './peer.ts';
 export type { Peer } from './peer.ts';
 export { parsePreparation, preparationWords } from './preparation.ts';
@@ -37,7 +48,7 @@ export { startSession } from './session.ts';
 export { blockSignals, defaultSignal, ignoreSignal, signalBit, signalsIn } from './signals.ts';
 export { spawn } from './spawn.ts';
 export type { SpawnRequest, StartConditions } from './spawn.ts';
+export { isHungUp, isReady, waitUntil } from './wait.ts';
 export { isListening, listenAt, shortSocketPath } from './unix-socket.ts';
 export type { SocketPath } from './unix-socket.ts';
-export { isReady, waitUntil } from './wait.ts';
 export { wallClockNs } from './wall-clock.ts';

@@ -15,6 +15,7 @@ const NONBLOCK = 0o4000;
 const CTL_ADD = 1;
 const CTL_DEL = 2;
 const EPOLLIN = 1;
+const EPOLLET = 0x80000000;
 // The struct is packed on x86-64 alone.
 const EVENT_SIZE = process.arch === 'x64' ? 12 : 16;
 const DATA_OFFSET = EVENT_SIZE - 8;
@@ -27,6 +28,8 @@ export interface Readiness {
    * the watch. The descriptor stays the caller's, to be closed after the watch.
    */
   watchReadable(fd: number, callback: () => void): { close(): void };
+  /** Calls back each time something has come, and for what is there at the beginning; who leaves it is not called again. */
+  watchArrivals(fd: number, callback: () => void): { close(): void };
   /** Ends the waiting thread. Without it the process could not exit. */
   close(): void;
 }
@@ -40,9 +43,9 @@ export function openReadiness(onError: (error: unknown) => void): Readiness {
   const view = new DataView(events.buffer);
   let closed = false;
 
-  const control = (operation: number, fd: number): void => {
+  const control = (operation: number, fd: number, events = EPOLLIN): void => {
     const event = new DataView(new ArrayBuffer(EVENT_SIZE));
-    event.setUint32(0, EPOLLIN, true);
+    event.setUint32(0, events, true);
     event.setInt32(DATA_OFFSET, fd, true);
     check(cEpollCtl(epoll, operation, fd, new Uint8Array(event.buffer)), 'epoll_ctl');
   };
@@ -79,20 +82,22 @@ export function openReadiness(onError: (error: unknown) => void): Readiness {
   // process.exit() joins the threads of the pool, so it would wait for ever.
   process.on('exit', close);
   wait();
+  const watch = (fd: number, callback: () => void, events?: number): { close(): void } => {
+    control(CTL_ADD, fd, events);
+    callbacks.set(fd, callback);
+    let open = true;
+    return {
+      close() {
+        if (!open) return;
+        open = false;
+        callbacks.delete(fd);
+        control(CTL_DEL, fd);
+      },
+    };
+  };
   return {
-    watchReadable(fd, callback) {
-      control(CTL_ADD, fd);
-      callbacks.set(fd, callback);
-      let open = true;
-      return {
-        close() {
-          if (!open) return;
-          open = false;
-          callbacks.delete(fd);
-          control(CTL_DEL, fd);
-        },
-      };
-    },
+    watchReadable: (fd, callback) => watch(fd, callback),
+    watchArrivals: (fd, callback) => watch(fd, callback, EPOLLIN + EPOLLET),
     close,
   };
 }

@@ -1,7 +1,3 @@
-export { BLOCK_MAX, LINE_MAX, Multilog } from './multilog.ts';
-export { SetUpError } from './need.ts';
-export type { Need, Steps, Text } from './need.ts';
-export { openProcessorFiles } from './processor.ts';
-export type { ProcessorFiles, ProcessorPlan } from './processor.ts';
-export { parseScript } from './script.ts';
-export type { Action, DirectoryPlan, Script } from './script.ts';
+export { logMultilog } from './log-multilog.ts';
+export type { LogMultilogOptions } from './log-multilog.ts';
+export { runMultilogHost } from './multilog-host.ts';

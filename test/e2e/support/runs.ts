@@ -20,12 +20,19 @@ export const ignoresTerm = 'trap "" TERM; : >ready; while :; do sleep 0.1; done'
  * Writes lines of its pid and a number, from 0 on and without an end; each is one write(2). Afterwards it counts the
  * line in the file `sent.PID`, so that a killed one can be told from one whose lines were lost.
  */
-export const writesNumbers = `exec perl -e '
+export const writesNumbers: string = numbersEvery(0.001);
+
+/** The same, as fast as it can. */
+export const floodsNumbers: string = numbersEvery(0);
+
+function numbersEvery(seconds: number): string {
+  return `exec perl -e '
   open my $sent, ">", "sent.$$" or die;
-  for (my $n = 0;; select undef, undef, undef, 0.001) {
+  for (my $n = 0;; ${seconds} and select undef, undef, undef, ${seconds}) {
     my $line = "$$ " . $n++ . "\\n"; syswrite(STDOUT, $line) == length $line or die;
     sysseek $sent, 0, 0; syswrite $sent, sprintf "%09d\\n", $n;
   }'`;
+}
 
 /** Appends its input to the file `lines`; at TERM it first writes what it has read. */
 export const keepsLines = `exec perl -e '

@@ -1,8 +1,8 @@
-/** multilog: the engine of @daemontap/log-multilog on standard input, with its waiting, its signals and its voice. */
+/** multilog: the engine of @daemontap/multilog on standard input, with its waiting, its signals and its voice. */
 import { readSync } from 'node:fs';
 import { errorText } from '@daemontap/formats';
-import { BLOCK_MAX, LINE_MAX, Multilog, parseScript, SetUpError } from '@daemontap/log-multilog';
-import type { Need, Steps, Text } from '@daemontap/log-multilog';
+import { LINE_MAX, Multilog, parseScript, SetUpError, syncCalls } from '@daemontap/multilog';
+import type { Need, ProcessorPlan, Steps, Text } from '@daemontap/multilog';
 import { hasCode, isReady, openReadiness, readInherited, setProcessName } from '@daemontap/posix';
 import type { Inherited, ProcessEnd, Readiness } from '@daemontap/posix';
 import { checkCurrentDirectory } from '../clients/service-directory.ts';
@@ -14,9 +14,8 @@ import { Signals } from './signals.ts';
 const { fatal, warning } = program('multilog');
 const STDIN = 0;
 /** With what there may be of an unfinished line, a block is all that KILL can lose: 64 KiB. */
-const READ_SIZE = BLOCK_MAX - LINE_MAX;
+const READ_SIZE = 65_536 - LINE_MAX;
 const PAUSE_NS = 5_000_000_000n;
-const CANNOT_RUN = 111;
 /** So many blocks in a row, then signals are looked at. */
 const BLOCKS_PER_TURN = 16;
 
@@ -44,7 +43,7 @@ export async function multilog(words: readonly Buffer[]): Promise<number> {
   }
   const runner = new Runner(inherited);
   try {
-    await runner.follow(await runner.run(Multilog.open(parseScript(words))));
+    await runner.follow(await runner.run(Multilog.open(parseScript(words), { calls: syncCalls })));
     return 0;
   } catch (error) {
     if (error instanceof SetUpError) return fatal(...error.text, ': ', errorText(error.cause));
@@ -86,26 +85,35 @@ class Runner {
   /** Runs an operation of the engine. @throws Ended */
   async run<T>(steps: Steps<T>): Promise<T> {
     let step = steps.next();
-    while (step.done !== true) step = steps.next(await this.#give(step.value));
+    while (step.done !== true) {
+      const need = step.value;
+      switch (need.kind) {
+        case 'pause':
+          await this.#pause(need);
+          step = steps.next();
+          break;
+        case 'tell':
+          fatal(...need.text, ...reason(need.cause));
+          step = steps.next();
+          break;
+        case 'process':
+          step = this.#runProcessor(steps, need.plan);
+          break;
+        case 'call': // all are done at once
+          throw new Error(`unable to wait for ${need.name}`);
+      }
+    }
     return step.value;
   }
 
-  async #give(need: Need): Promise<ProcessEnd | undefined> {
-    if (need.kind === 'pause') {
-      await this.#pause(need);
-      return undefined;
+  #runProcessor<T>(steps: Steps<T>, plan: ProcessorPlan): IteratorResult<Need, T> {
+    let end: ProcessEnd;
+    try {
+      end = runProcessor(plan, this.#inherited);
+    } catch (error) {
+      return steps.throw(error);
     }
-    for (;;) {
-      try {
-        return runProcessor(need.plan, this.#inherited);
-      } catch (cause) {
-        if (!hasCode(cause, 'EAGAIN') && !hasCode(cause, 'ENOMEM')) {
-          fatal('unable to run ', need.plan.command, ...reason(cause));
-          return { exitCode: CANNOT_RUN };
-        }
-        await this.#pause({ kind: 'pause', text: ['unable to fork for processor in ', need.plan.path], cause });
-      }
-    }
+    return steps.next(end);
   }
 
   async #pause(pause: Pause): Promise<void> {

@@ -24,19 +24,29 @@ const STAR = 0x2a;
 /** What there is in a stamp before its last byte, the space. */
 const STAMP_BYTES = Buffer.from('@0123456789abcdef');
 
+/** The decisions of the scripts of late, by their code: streams with the same script share one. */
+const compiled = new Map<string, Decide>();
+const COMPILED_MOST = 100;
+
 /** The decisions of a script. Lines begin with a stamp where it says so. */
 export function compileScript({ actions, stamps }: Pick<Script, 'actions' | 'stamps'>): Decide {
-  const outcome: Outcome = { shown: 0, kept: [], logged: [] };
   const body = [
     'let isSelected = true, at = 0;',
     'outcome.shown = 0;',
     ...actions.map((action) => compileAction(action, stamps)),
     'return outcome;',
-  ];
+  ].join('\n');
+  const known = compiled.get(body);
+  if (known !== undefined) return known;
   // Not imported: it would be loaded, and cost every start, where there is nothing to decide, too.
   const { compileFunction } = process.getBuiltinModule('node:vm');
-  const decide = compileFunction(body.join('\n'), ['outcome', 'bytes', 'start', 'end']);
-  return (bytes, start, end) => decide(outcome, bytes, start, end) as Outcome; // it returns what it is given
+  const outcome: Outcome = { shown: 0, kept: [], logged: [] };
+  const code = compileFunction(body, ['outcome', 'bytes', 'start', 'end']);
+  const decide: Decide = (bytes, start, end) => code(outcome, bytes, start, end) as Outcome; // it returns what it is given
+  const [oldest] = compiled.keys();
+  if (compiled.size >= COMPILED_MOST && oldest !== undefined) compiled.delete(oldest);
+  compiled.set(body, decide);
+  return decide;
 }
 
 function compileAction(action: Action, stamps: boolean): string {

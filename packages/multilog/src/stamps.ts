@@ -14,14 +14,15 @@ const hexDigits = Uint16Array.from({ length: 256 }, (_, byte) =>
 );
 const SPACE = 0x20;
 
+/** The seconds of the last label, of whichever stream: they are the same for most. */
+const prefix = new DataView(new ArrayBuffer(SECONDS_SIZE));
+let prefixSecond = -1;
+
 /** Labels for one stream. */
 export class Stamps {
   /** Microseconds of Unix time, of the next label; a double counts them exactly until the year 2255. */
   #nextUs = 0;
   #mostUs = 0;
-  /** The seconds that the prefix tells. */
-  #second = -1;
-  readonly #prefix = new DataView(new ArrayBuffer(SECONDS_SIZE));
 
   /** Tells the time at which the lines that follow were read. A clock that was set back is followed. */
   setClock(wallNs: bigint): void {
@@ -36,9 +37,8 @@ export class Stamps {
     const us = this.#nextUs;
     if (us < this.#mostUs) this.#nextUs = us + 1;
     const second = Math.floor(us / SECOND_US);
-    if (second !== this.#second) this.#setSecond(second);
+    if (second !== prefixSecond) setSecond(second);
     const nanoseconds = (us - second * SECOND_US) * 1000 + 500; // the middle of the microsecond, as in daemontools
-    const prefix = this.#prefix;
     bytes.setUint32(at, prefix.getUint32(0));
     bytes.setUint32(at + 4, prefix.getUint32(4));
     bytes.setUint32(at + 8, prefix.getUint32(8));
@@ -49,12 +49,12 @@ export class Stamps {
     bytes.setUint8(at + 25, SPACE);
     return at + STAMP_SIZE;
   }
+}
 
-  #setSecond(second: number): void {
-    this.#second = second;
-    const label = Buffer.from(formatTai64n(BigInt(second) * 1_000_000_000n), 'latin1');
-    for (let index = 0; index < SECONDS_SIZE; index++) this.#prefix.setUint8(index, label[index] ?? 0);
-  }
+function setSecond(second: number): void {
+  prefixSecond = second;
+  const label = Buffer.from(formatTai64n(BigInt(second) * 1_000_000_000n), 'latin1');
+  for (let index = 0; index < SECONDS_SIZE; index++) prefix.setUint8(index, label[index] ?? 0);
 }
 
 /** The four hexadecimal digits of 16 bits, as the 32 bits of their characters. */

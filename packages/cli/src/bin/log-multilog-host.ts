@@ -1,0 +1,4 @@
+/** The log host of the plugin log-multilog. */
+import { runMultilogHost } from '@daemontap/log-multilog';
+
+runMultilogHost();

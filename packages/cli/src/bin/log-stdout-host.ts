@@ -1,0 +1,4 @@
+/** The log host of the plugin log-stdout. */
+import { runStdoutHost } from '@daemontap/log-stdout';
+
+runStdoutHost();

@@ -1,0 +1,71 @@
+/** Whose turn it is: every stream that may have something to read gets one block at a time, in a ring. */
+
+/** The largest block, in bytes: so much of each stream may be written twice when a host is killed. */
+export const BLOCK_SIZE = 131_072;
+/** Streams that write at once. One that hangs is not counted for long. */
+const AT_ONCE = 16;
+const HANGS_AFTER_MS = 250;
+/** Then signals and packets are looked at. */
+const TURN_MS = 5;
+
+/** Something that takes turns. */
+export interface Turning {
+  /** Does what there is to do with one block; `undefined`: it is done, or there is nothing. */
+  step(buffer: Buffer): Promise<void> | undefined;
+}
+
+/** The ring. */
+export class Turns {
+  readonly #waiting = new Set<Turning>();
+  readonly #buffers: Buffer[] = [];
+  #writing = 0;
+  #isRunning = false;
+
+  /** Puts a stream into the ring; once, however often it is called. */
+  add(stream: Turning): void {
+    this.#waiting.add(stream);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    setImmediate(() => this.#run());
+  }
+
+  #run(): void {
+    this.#isRunning = false;
+    const until = performance.now() + TURN_MS;
+    for (const stream of this.#waiting) {
+      if (this.#writing >= AT_ONCE) return; // who ends makes room
+      if (performance.now() >= until) break;
+      this.#waiting.delete(stream);
+      this.#step(stream);
+    }
+    if (this.#waiting.size === 0 || this.#isRunning) return;
+    this.#isRunning = true;
+    setImmediate(() => this.#run());
+  }
+
+  #step(stream: Turning): void {
+    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(BLOCK_SIZE);
+    const work = stream.step(buffer);
+    if (work === undefined) {
+      this.#buffers.push(buffer);
+      return;
+    }
+    this.#writing++;
+    let isCounted = true;
+    const uncount = (): void => {
+      if (!isCounted) return;
+      isCounted = false;
+      this.#writing--;
+      if (this.#waiting.size > 0 && !this.#isRunning) {
+        this.#isRunning = true;
+        setImmediate(() => this.#run());
+      }
+    };
+    const hangs = setTimeout(uncount, HANGS_AFTER_MS);
+    void work.then(() => {
+      clearTimeout(hangs);
+      if (this.#buffers.length < AT_ONCE) this.#buffers.push(buffer);
+      uncount();
+    });
+  }
+}

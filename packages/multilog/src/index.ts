@@ -1,0 +1,13 @@
+export { BLOCK_MAX, LINE_MAX } from './areas.ts';
+export { syncCalls } from './calls.ts';
+export type { FileCall, FileCalls, FilePath, FileStats, Ground, Place } from './calls.ts';
+export { openHosted } from './hosted.ts';
+export type { HostedSink, HostedSinkOptions } from './hosted.ts';
+export { Multilog } from './multilog.ts';
+export type { MultilogOptions } from './multilog.ts';
+export { SetUpError } from './need.ts';
+export type { Need, Steps, Text } from './need.ts';
+export { processorRequest } from './processor.ts';
+export type { ProcessorPlan } from './processor.ts';
+export { parseScript } from './script.ts';
+export type { Action, DirectoryPlan, Script } from './script.ts';
