@@ -112,6 +112,7 @@ describe.skipIf(!canBeNobody || !hasCurl)('another account', () => {
   test('that connects as often as it can keeps nobody from being served', async () => {
     await using place = placeWith({ mode: '0666' });
     const socketPath = await place.socketPath();
+    await place.runs('finger');
     const script = `const { connect } = require('net'); const again = () => { const socket = connect(${JSON.stringify(socketPath)});
       socket.on('error', () => {}).on('close', () => setImmediate(again)); }; for (let n = 0; n < 200; n++) again();`;
     const [setpriv, ...words] = as([]).map(String);
@@ -213,6 +214,33 @@ describe('a kernel', () => {
       },
       { describe: 'the second answers' },
     );
+  });
+
+  test('that takes up another configuration has its socket as that says, and no service notices', async () => {
+    await using place = socketPlace();
+    const up = place.up();
+    await place.runs('finger');
+    const socketPath = await place.socketPath();
+    const pid = async (): Promise<unknown> =>
+      (await place.ask<ServiceDetailsAnswer>('/v1/services/finger')).body.service.pid;
+    const before = await pid();
+    const config = join(place.scanDir, 'daemontap.config.json');
+    for (const [text, mode] of [
+      ['{"plugins":[["control-socket",{"mode":"0640"}]]}', 0o640],
+      ['{}', 0o600],
+      ['{"without":["control-socket"]}', undefined],
+      ['{}', 0o600],
+    ] as const) {
+      writeFileSync(config, text);
+      process.kill(up.pid, 'SIGHUP');
+      const modeNow = (): number | undefined => {
+        const stats = statSync(socketPath, { throwIfNoEntry: false });
+        return stats && stats.mode & 0o777;
+      };
+      await until(() => modeNow() === mode, { describe: `its mode is ${mode}`, state: () => up.stderr() });
+    }
+    expect(await pid()).toBe(before);
+    expect(up.stderr()).not.toContain('warning');
   });
 
   test('that is told to stop ends at once, whoever listens and waits, and they hear of it', async () => {

@@ -1,5 +1,4 @@
 /** The API: from a request to its answer. It knows no sockets; what is wrong with a request is thrown. */
-import * as v from 'valibot';
 import type { Clock, PluginProfile } from '@daemontap/kernel';
 import { ApiError, quoted } from './api-error.ts';
 import { conditionOf, planCommand } from './commands.ts';
@@ -7,8 +6,9 @@ import type { Condition } from './commands.ts';
 import type { EventSink, EventStreams } from './event-streams.ts';
 import type { ExitHistory } from './exit-history.ts';
 import { nearestName } from './nearest.ts';
-import { API, commandRequestSchema, DEFAULT_WAIT_MS, LONGEST_WAIT_MS, waitedStates } from './schema.ts';
-import type { KernelAnswer, PluginsAnswer, ServiceDetailsAnswer, ServicesAnswer, WaitedState } from './schema.ts';
+import { parseCommand, parseState, parseTimeout } from './parse.ts';
+import { API, DEFAULT_WAIT_MS } from './schema.ts';
+import type { KernelAnswer, PluginsAnswer, ServiceDetailsAnswer, ServicesAnswer } from './schema.ts';
 import type { Services, Supervised } from './services.ts';
 import { shownExit, shownPlugin, shownService } from './shown.ts';
 import { splitTarget } from './target.ts';
@@ -161,8 +161,8 @@ export class Api {
   }
 
   #waitFor(call: ApiCall, name: string, parameters: ReadonlyMap<string, string>): void {
-    const state = stateFrom(parameters.get('for'));
-    const timeoutMs = timeoutFrom(parameters.get('timeoutMs'));
+    const state = parseState(parameters.get('for'));
+    const timeoutMs = parseTimeout(parameters.get('timeoutMs'));
     const service = this.#find(name);
     const isMet = conditionOf(state, { ...service });
     this.#wait(call, { service, isMet, timeoutMs, what: `it is not ${state}` });
@@ -214,34 +214,4 @@ export class Api {
   #shown(service: Supervised): ReturnType<typeof shownService> {
     return shownService(service, this.#options.clock.wallNs());
   }
-}
-
-/** @throws ApiError `BAD_REQUEST` */
-function parseCommand(body: unknown): v.InferOutput<typeof commandRequestSchema> {
-  const result = v.safeParse(commandRequestSchema, body);
-  if (result.success) return result.output;
-  const problems = result.issues.map(({ type, path, message }) => {
-    const [item] = path ?? [];
-    if (item === undefined) return message;
-    const key = quoted(String(item.key));
-    return type === 'strict_object' && message.includes('Expected never')
-      ? `unknown member ${key}`
-      : `${key}: ${message}`;
-  });
-  throw new ApiError('BAD_REQUEST', `unable to use the body: ${problems.join('; ')}`);
-}
-
-/** @throws ApiError `BAD_REQUEST` */
-function stateFrom(text: string | undefined): WaitedState {
-  const state = waitedStates.find((each) => each === text);
-  if (state !== undefined) return state;
-  throw new ApiError('BAD_REQUEST', `the parameter for must be one of ${waitedStates.join(', ')}`);
-}
-
-/** @throws ApiError `BAD_REQUEST` */
-function timeoutFrom(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_WAIT_MS;
-  const timeoutMs = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (timeoutMs >= 1 && timeoutMs <= LONGEST_WAIT_MS) return timeoutMs;
-  throw new ApiError('BAD_REQUEST', `the parameter timeoutMs must be a number from 1 to ${LONGEST_WAIT_MS}`);
 }

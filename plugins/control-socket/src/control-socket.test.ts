@@ -77,7 +77,7 @@ describe('in a kernel', () => {
     await kernel.simulation.advanceMs(60_000);
     expect(kernel.simulation.processes.running).toHaveLength(1);
     expect(kernel.simulation.reports).toMatchObject([
-      { level: 'warning', message: 'unable to listen for requests, it is tried again', cause: { code: 'ENOENT' } },
+      { level: 'warning', message: 'unable to listen on /nonexist/http, it is tried again', cause: { code: 'ENOENT' } },
     ]);
   });
 

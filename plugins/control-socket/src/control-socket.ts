@@ -87,10 +87,6 @@ export const controlSocket: PluginFactory<ControlSocketOptions> = definePlugin({
       },
       isOfUse: () => services.all.some(({ directory }) => directory.role !== 'helper'),
     });
-    const hold = (): void => {
-      history.open();
-      listener.hold();
-    };
     /** Once nobody needs the socket any more, all that is under way ends. */
     const release = (): void => {
       listener.release();
@@ -107,11 +103,12 @@ export const controlSocket: PluginFactory<ControlSocketOptions> = definePlugin({
 
     hooks.watchScanDirectory.tap('control-socket', (watch) => {
       scan = watch;
-      hold();
+      listener.hold();
       watch.opened(once(release));
     });
     hooks.openControl.tap('control-socket', (service, control) => {
-      hold();
+      history.open(); // not before: another kernel may still write it
+      listener.hold();
       services.open(service, control);
       const closed = (): void => {
         services.closed(service);

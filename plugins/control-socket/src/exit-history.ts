@@ -76,6 +76,7 @@ export class ExitHistory {
 
   /** Lets go of the file. It stays, for a later kernel, unless nothing is supervised any more. */
   close({ isOver }: { readonly isOver: boolean }): void {
+    if (!this.#isOpen) return;
     this.#writing?.close();
     this.#writing = undefined;
     if (!isOver) this.#write();

@@ -156,7 +156,7 @@ describe('what is there already', () => {
     clock.advanceMs(60_000);
     expect([readdirSync(dir), warnings]).toEqual([
       ['http'],
-      [`unable to listen for requests, it is tried again: ${path} is there and is no socket`],
+      [`unable to listen on ${path}, it is tried again: something is there that is no socket`],
     ]);
     rmSync(path, { recursive: true });
     clock.advanceMs(5000);
@@ -171,7 +171,7 @@ describe('a place that cannot be had', () => {
     path = join(there, 'http');
     kernel().hold();
     clock.advanceMs(20_000);
-    expect(warnings).toEqual([expect.stringMatching(/^unable to listen for requests, it is tried again: ENOENT/)]);
+    expect(warnings).toEqual([expect.stringMatching(/later\/http, it is tried again: ENOENT/)]);
     mkdirSync(there);
     isThere = true;
     clock.advanceMs(5000);
@@ -187,7 +187,7 @@ describe('a place that cannot be had', () => {
         throw new Error('unknown group ops');
       },
     }).hold();
-    expect(warnings).toEqual(['unable to listen for requests, it is tried again: unknown group ops']);
+    expect(warnings).toEqual(['unable to listen on the control socket, it is tried again: unknown group ops']);
   });
 
   test('as another group may not be given leaves nothing behind', (context) => {

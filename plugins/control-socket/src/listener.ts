@@ -47,6 +47,7 @@ export class Listener {
   #timer: Closeable | undefined;
   #triedAtNs: bigint | undefined;
   #isComplaining = false;
+  #path = 'the control socket';
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -82,7 +83,7 @@ export class Listener {
       if (isNew || this.#listening !== undefined || this.#options.isOfUse()) this.#listen();
       this.#isComplaining = false;
     } catch (cause) {
-      if (!this.#isComplaining) this.#options.warn('unable to listen for requests, it is tried again', cause);
+      if (!this.#isComplaining) this.#options.warn(`unable to listen on ${this.#path}, it is tried again`, cause);
       this.#isComplaining = true;
     }
   }
@@ -90,6 +91,7 @@ export class Listener {
   /** @throws Error when it cannot */
   #listen(): void {
     const { path, mode, gid } = this.#options.place();
+    this.#path = path;
     if (isTaken(path)) return;
     // Made under another name: it is complete when it gets its own, and whatever has that is replaced at once.
     const freshPath = `${path}.new-${process.pid}`;
@@ -152,7 +154,7 @@ export class Listener {
 function isTaken(path: string): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return false;
-  if (!stats.isSocket()) throw new Error(`${path} is there and is no socket`);
+  if (!stats.isSocket()) throw new Error('something is there that is no socket');
   return isListening(path);
 }
 
