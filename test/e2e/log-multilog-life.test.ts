@@ -66,7 +66,8 @@ describe.concurrent('log-multilog', () => {
     }
     expect((await up.host()).pid).toBe(host.pid);
     await up.svc('-dx', 'a');
-    await up.says('a', 'supervise not running');
+    const ended = pid;
+    await until(() => processState(ended) === undefined, { describe: 'it has left' });
     process.kill(up.up.pid, 'SIGHUP');
     await up.runs('a', pid);
     await grows(dirs);

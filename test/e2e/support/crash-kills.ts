@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lastStart } from './crash-services.ts';
 import type { CrashService } from './crash-services.ts';
+import { RIGHT_WITHIN_MS } from './crash.ts';
 import type { CrashScan } from './crash.ts';
 import { start } from './start.ts';
 import type { StartedProgram } from './start.ts';
@@ -12,6 +13,8 @@ import { until } from './until.ts';
 
 /** For what a killed svscan has no part in. */
 const LONG_MS = 60_000;
+/** A log host is started once a second, and has much to catch up with. */
+const LOGS_MS = 2000;
 
 /** How often and by which dice an svscan is killed. */
 export interface RandomKills {
@@ -20,27 +23,33 @@ export interface RandomKills {
   readonly seed?: number;
   /** Within how many milliseconds of its start a svscan must be right; default 1000. */
   readonly withinMs?: number;
+  /** Who is killed: one of these each time; default: the svscan. */
+  readonly victims?: readonly ('svscan' | 'host' | 'both')[];
 }
 
 /**
- * Kills the svscan at random instants, half of them while it still starts, some right after a command, and starts it
- * anew. Each that is left alone must be right within a second.
+ * Kills the svscan or log hosts at random instants, half of them while they still start, some right after a command,
+ * and starts the svscan anew. Each that is left alone must be right within a second, and logs go on soon.
  * @throws what is wrong first, with the seed and the round
  */
 export async function killAtRandom(
   scan: CrashScan,
-  { rounds, seed = Date.now() % 1_000_000, withinMs }: RandomKills,
+  { rounds, seed = Date.now() % 1_000_000, withinMs, victims = ['svscan'] }: RandomKills,
 ): Promise<void> {
-  console.log(`killing svscan ${rounds} times at random, seed ${seed}`);
+  console.log(`killing ${victims.join(' or ')} ${rounds} times at random, seed ${seed}`);
   const random = randomFrom(seed);
   for (let round = 1; round <= rounds; round++) {
     await naming(`round ${round}, seed ${seed}`, async () => {
       const isEarly = random() < 0.5;
       if (!isEarly) {
         await scan.right(withinMs);
+        await scan.logsGoOn(LOGS_MS + (withinMs ?? RIGHT_WITHIN_MS));
         await stir(scan, random);
       }
       await sleep(random() * (isEarly ? 400 : 40));
+      const victim = victims[Math.floor(random() * victims.length)];
+      if (victim !== 'svscan') scan.killHosts();
+      if (victim === 'host') return;
       await scan.kill();
       expectNoViolations(scan);
       scan.restart();
@@ -48,6 +57,7 @@ export async function killAtRandom(
   }
   await naming(`after all, seed ${seed}`, async () => {
     await scan.right(withinMs);
+    await scan.logsGoOn(LOGS_MS + (withinMs ?? RIGHT_WITHIN_MS));
     expectNoViolations(scan);
   });
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { finishedFiles, logFiles } from './multilog.ts';
 import { linesOf } from './supervised.ts';
 
-/** What is wrong with the lines of a service, `PID NUMBER` each. */
+/** What is wrong with the lines of a service, `PID NUMBER` or `PID NUMBER xxx` each. */
 export interface LinesSeen {
   /** What is missing, cut or out of order. */
   readonly problems: readonly string[];
@@ -19,6 +19,12 @@ export function linesIn(...dirs: readonly string[]): readonly string[] {
     // Whoever was killed within a write has left a piece of a line at the end of its file.
     return files.flatMap(({ text }) => text.split('\n').slice(0, -1).map(withoutStamp));
   });
+}
+
+/** Compares lines with each other. */
+export function compareLines(lines: readonly string[]): LinesSeen {
+  const { problems, repeatedBytes } = follow(lines);
+  return { problems, repeatedBytes };
 }
 
 /** Compares lines with each other, and with the counts in `sent.PID` in the directory of a service that does not run. */
@@ -50,7 +56,7 @@ function follow(lines: readonly string[]): {
     const [pid = '', digits = ''] = line.split(' ');
     const number = Number(digits);
     const [place, count] = [places.get(pid) ?? 0, counts.get(pid) ?? 0];
-    if (!/^\d+ \d+$/.test(line)) problems.push(`a line "${line}"`);
+    if (!/^\d+ \d+(?: x+)?$/.test(line)) problems.push(`a line "${line}"`);
     else if (number > place) problems.push(`line "${line}" where "${pid} ${place}" was to come`);
     else if (number < count) repeatedBytes += line.length + 1;
     places.set(pid, number + 1);

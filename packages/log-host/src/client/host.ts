@@ -12,6 +12,8 @@ import type { LogStream } from './stream.ts';
 
 /** A host that was just started does not listen yet. */
 const CONNECT_EVERY_NS = 20_000_000n;
+/** A host that is well has answered by then. */
+const SILENT_FOR_NS = 3_000_000_000n;
 /** There may be room later. */
 const REFUSED_AGAIN_NS = 5_000_000_000n;
 
@@ -42,6 +44,9 @@ export class LogHost {
   /** Where its directory is, while it runs. */
   #runsIn: string | undefined;
   #timer: Closeable | undefined;
+  /** Since when it has been needed and not answered; monotonic clock. */
+  #silentSinceNs: bigint | undefined;
+  #hasComplained = false;
 
   constructor(setUp: LogHostSetUp) {
     this.#setUp = setUp;
@@ -55,6 +60,7 @@ export class LogHost {
     if (this.#helper === undefined) {
       mkdirSync(path, { recursive: true, mode: 0o711 });
       this.#helper = kernel().supervise({ name, path });
+      this.#silentSinceNs = kernel().clock.monotonicNs();
     }
     this.#tell(stream);
   }
@@ -93,6 +99,7 @@ export class LogHost {
     this.#channel?.close();
     this.#channel = undefined;
     this.#isGreeted = false;
+    this.#silentSinceNs ??= this.#setUp.kernel().clock.monotonicNs();
   }
 
   /** Connects after {@link LogHost.letGo}. */
@@ -113,6 +120,7 @@ export class LogHost {
   #connect(): void {
     const { clock, readiness } = this.#setUp.kernel();
     if (this.#runsIn === undefined || this.#channel !== undefined) return;
+    this.#complainWhereSilent();
     try {
       const fd = connectForPackets(`${this.#runsIn}/${SOCKET}`);
       this.#channel = new Channel({
@@ -137,11 +145,21 @@ export class LogHost {
     this.#timer = clock.wakeAt(clock.monotonicNs() + CONNECT_EVERY_NS, () => this.#connect());
   }
 
+  #complainWhereSilent(): void {
+    const { clock, log } = this.#setUp.kernel();
+    const sinceNs = this.#silentSinceNs;
+    if (this.#hasComplained || sinceNs === undefined || clock.monotonicNs() - sinceNs < SILENT_FOR_NS) return;
+    this.#hasComplained = true;
+    log.warning(`log host ${this.#setUp.name} does not answer: what services write waits in their pipes`);
+  }
+
   #hear(answer: Answer | undefined): void {
     if (answer === undefined) return;
     if (answer.type === 'hello') {
       if (answer.protocol === PROTOCOL && answer.generation === this.#setUp.generation()) {
         this.#isGreeted = true;
+        this.#silentSinceNs = undefined;
+        this.#hasComplained = false;
         for (const stream of this.#streams.values()) this.#tell(stream);
         for (const id of this.#givenUp.keys()) this.#haveYielded(id);
       } else {
@@ -203,5 +221,6 @@ export class LogHost {
     if (this.#streams.size > 0 || this.#givenUp.size > 0) return;
     this.#helper?.close();
     this.#helper = undefined;
+    this.#silentSinceNs = undefined;
   }
 }

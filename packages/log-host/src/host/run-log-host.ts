@@ -116,10 +116,12 @@ class LogHost {
 
   #carryOut({ bytes, fds }: Packet, channel: Channel, host: StreamHost): void {
     const order = decode<Order>(bytes);
-    const [pipeFd, directoryFd] = fds;
+    const [pipeFd, directoryFd, ...others] = fds;
     if (order?.type === 'open' && pipeFd !== undefined && directoryFd !== undefined && !this.#isLeaving) {
-      this.#open({ ...order, pipeFd, directoryFd }, host);
-      return;
+      if (others.length === 0 && fstatSync(pipeFd).isFIFO() && fstatSync(directoryFd).isDirectory()) {
+        this.#open({ ...order, pipeFd, directoryFd }, host);
+        return;
+      }
     }
     for (const fd of fds) closeSync(fd);
     if (order?.type === 'open' && !this.#isLeaving) this.#send({ type: 'refused', id: order.id }, [channel]);
