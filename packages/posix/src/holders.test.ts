@@ -103,4 +103,4 @@ test('one of another account is found by root without the right to look at every
     { cwd: import.meta.dirname, encoding: 'latin1', timeout: 20_000 },
   );
   expect([stdout, stderr]).toEqual([`${pid} Uid: 0 0 0 0 Gid: 0 0 0 0`, '']);
-});
+}, 20_000);
