@@ -22,7 +22,7 @@ const unshare = ['/usr/bin/unshare', '--mount', '--propagation', 'private', '/bi
 const PROGRAM = `
   import { execFileSync } from 'node:child_process';
   import { mkdirSync, openSync, readFileSync, symlinkSync } from 'node:fs';
-  import { openHosted, parseScript } from '@daemontap/log-multilog';
+  import { openHosted, parseScript } from '@daemontap/multilog';
   process.chdir(process.argv[1]);
   const open = (service, ...words) => {
     mkdirSync(service, { recursive: true });

@@ -94,7 +94,7 @@ plugins:
     expect(await scan.daemontap('check')).toEqual({
       code: 0,
       signal: undefined,
-      stdout: `${dir}/daemontap.config.yaml: 8 plugins, 2 services: well\n`,
+      stdout: `${dir}/daemontap.config.yaml: 9 plugins, 2 services: well\n`,
       stderr: '',
     });
     expect((await scan.daemontap('plugins')).stdout).toMatch(/^not running/);

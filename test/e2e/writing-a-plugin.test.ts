@@ -83,7 +83,7 @@ test('what the page tells to type shows that the plugin works', async () => {
     describe: 'the service has written its line',
     state: () => shell.stdout() + shell.stderr(),
   });
-  expect(shell.stdout()).toContain('try/daemontap.config.yaml: 7 plugins, 1 service: well\n');
+  expect(shell.stdout()).toContain('try/daemontap.config.yaml: 8 plugins, 1 service: well\n');
   expect(shell.stdout()).toMatch(
     /^log-files +0\.1\.0 .*\/log-files\/dist\/index\.js +plugins\[0\] in daemontap\.config\.yaml/m,
   );

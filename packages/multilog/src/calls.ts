@@ -57,19 +57,29 @@ export interface FileCalls {
   write(fd: number, bytes: Buffer, at: number, length: number, position: number | null): number;
 }
 
+/** Where the places of a script are, and how calls on them are done. */
+export interface Ground {
+  /** Where relative paths begin: an open directory, needed until all is opened. The current one if not given. */
+  readonly directoryFd?: number | undefined;
+  /** Does calls at once. If not given, each is a need. */
+  readonly calls?: FileCalls | undefined;
+}
+
 /** A directory or file that calls are about: who drives the engine may want to know on which device it lies. */
 export class Place {
   /** How it is opened: for a path of a script that is relative, with where that begins. */
   readonly path: Buffer;
+  /** Does calls on it at once. */
+  readonly calls: FileCalls | undefined;
   /** Its descriptor, once it is open. */
   fd: number | undefined;
   /** What the driver knows of its device: a guess until it is open. */
   device: string | undefined;
 
-  /** Follows a relative path from an open directory, or from the current one. */
-  constructor(path: Buffer, directoryFd: number | undefined) {
+  constructor(path: Buffer, { directoryFd, calls }: Ground) {
     const isAsItIs = directoryFd === undefined || path.length === 0 || path[0] === SLASH;
     this.path = isAsItIs ? path : Buffer.concat([Buffer.from(`/proc/self/fd/${directoryFd}/`), path]);
+    this.calls = calls;
   }
 
   /** Tells that it was opened. */
@@ -81,8 +91,11 @@ export class Place {
 
 /** One call, to be done before the next step: its answer is what the call returns or throws. */
 export interface FileCall<Name extends keyof FileCalls = keyof FileCalls> {
+  /** Tells it from other needs. */
   readonly kind: 'call';
+  /** Which call of {@link FileCalls} it is. */
   readonly name: Name;
+  /** What that is called with. */
   readonly args: Readonly<Parameters<FileCalls[Name]>>;
   /** What lies on the same device as all that the call touches. */
   readonly place: Place;
@@ -100,7 +113,7 @@ export function fileCall<Name extends keyof FileCalls>(
   return { kind: 'call', name, args, place };
 }
 
-/** The calls as they are done with the whole process. */
+/** The calls as they are done with the whole process, which waits as long as they take. */
 export const syncCalls: FileCalls = {
   chmod: chmodSync,
   close: closeSync,

@@ -3,6 +3,7 @@
  */
 import { constants } from 'node:fs';
 import { tryLock } from '@daemontap/posix';
+import type { Ground } from './calls.ts';
 import { FINISHED_MODE, finishFile } from './finished-files.ts';
 import type { FinishCode } from './finished-files.ts';
 import { HeldDirectory } from './held-directory.ts';
@@ -35,12 +36,11 @@ export class LogDirectory {
   }
 
   /**
-   * Opens a directory, made if it is not there, and goes on with what an earlier run has left in it. A relative path
-   * leads from an open directory, or from the current one.
+   * Opens a directory, made if it is not there, and goes on with what an earlier run has left in it.
    * @throws SetUpError
    */
-  static *open(plan: DirectoryPlan, directoryFd: number | undefined): Steps<LogDirectory> {
-    const directory = new LogDirectory(plan, yield* HeldDirectory.open(plan.path, directoryFd));
+  static *open(plan: DirectoryPlan, ground: Ground): Steps<LogDirectory> {
+    const directory = new LogDirectory(plan, yield* HeldDirectory.open(plan.path, ground));
     try {
       yield* required(['unable to lock directory ', plan.path], directory.#lock());
       yield* directory.#resume();

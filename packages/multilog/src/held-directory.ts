@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { hasCode } from '@daemontap/posix';
 import { fileCall, Place } from './calls.ts';
-import type { FileCall, FileCalls, FileStats } from './calls.ts';
+import type { FileCall, FileCalls, FileStats, Ground } from './calls.ts';
 import { close, done, required, untilDone } from './need.ts';
 import type { Steps, Text } from './need.ts';
 
@@ -22,11 +22,11 @@ export class HeldDirectory {
   }
 
   /**
-   * Opens a directory, made if it is not there; a relative path leads from an open one, or from the current one.
+   * Opens a directory, made if it is not there.
    * @throws SetUpError
    */
-  static *open(path: Buffer, directoryFd: number | undefined): Steps<HeldDirectory> {
-    const place = new Place(path, directoryFd);
+  static *open(path: Buffer, ground: Ground): Steps<HeldDirectory> {
+    const place = new Place(path, ground);
     try {
       yield* done(fileCall(place, 'mkdir', place.path, 0o700));
     } catch {

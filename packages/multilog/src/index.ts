@@ -1,10 +1,11 @@
 export { BLOCK_MAX, LINE_MAX } from './areas.ts';
-export type { FileCall, FileCalls, FilePath, FileStats, Place } from './calls.ts';
+export { syncCalls } from './calls.ts';
+export type { FileCall, FileCalls, FilePath, FileStats, Ground, Place } from './calls.ts';
 export { openHosted } from './hosted.ts';
 export type { HostedSink, HostedSinkOptions } from './hosted.ts';
 export { Multilog } from './multilog.ts';
 export type { MultilogOptions } from './multilog.ts';
-export { callNow, SetUpError } from './need.ts';
+export { SetUpError } from './need.ts';
 export type { Need, Steps, Text } from './need.ts';
 export { processorRequest } from './processor.ts';
 export type { ProcessorPlan } from './processor.ts';

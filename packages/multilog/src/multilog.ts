@@ -3,6 +3,7 @@
  * before the next one.
  */
 import { writeSync } from 'node:fs';
+import type { Ground } from './calls.ts';
 import { LogDirectory } from './directory.ts';
 import { giveBatchBack, Lines } from './lines.ts';
 import type { Batch } from './lines.ts';
@@ -14,9 +15,7 @@ const NEWLINE = 0x0a;
 const STDERR = 2;
 
 /** How a multilog is opened. */
-export interface MultilogOptions {
-  /** Where relative paths begin: an open directory, needed until it is opened. The current one if not given. */
-  readonly directoryFd?: number | undefined;
+export interface MultilogOptions extends Ground {
   /** Shows a line for the action `e`, its newline included. It must not wait. Standard error if not given. */
   show?(line: Buffer): void;
 }
@@ -37,12 +36,12 @@ export class Multilog {
    * Opens all that a script names, in its order.
    * @throws SetUpError
    */
-  static *open(script: Script, { directoryFd, show = showOnStderr }: MultilogOptions = {}): Steps<Multilog> {
+  static *open(script: Script, { show = showOnStderr, ...ground }: MultilogOptions = {}): Steps<Multilog> {
     const statusFiles: StatusFile[] = [];
     const directories: LogDirectory[] = [];
     try {
-      for (const path of script.statusFiles) statusFiles.push(yield* StatusFile.open(path, directoryFd));
-      for (const plan of script.directories) directories.push(yield* LogDirectory.open(plan, directoryFd));
+      for (const path of script.statusFiles) statusFiles.push(yield* StatusFile.open(path, ground));
+      for (const plan of script.directories) directories.push(yield* LogDirectory.open(plan, ground));
     } catch (error) {
       for (const each of directories) yield* each.abandon();
       for (const each of statusFiles) yield* each.close();

@@ -67,6 +67,16 @@ describe('a script', () => {
     expect(decide(selector(), 'x')).toEqual({ shown: 0, kept: [], logged: [] });
   });
 
+  test('is compiled once for all streams that have it, also when there are many scripts', () => {
+    expect(selector('-*', '+x', './a')).toBe(selector('-*', '+x', './b'));
+    expect(selector('-*', '+x', './a')).not.toBe(selector('t', '-*', '+*x', './a'));
+    const many = Array.from({ length: 300 }, (_, index) => `${index}`);
+    const all = many.map((word) => selector('-*', `+${word}`, 'e'));
+    for (const [index, each] of all.entries()) {
+      expect(many.filter((word) => decide(each, word).shown > 0)).toEqual([many[index]]);
+    }
+  });
+
   test.each([false, true])('decides as the rule says, however many patterns it has (stamps: %s)', (stamps) => {
     const unit = fc.constantFrom('a', 'b', '*', 'c', ' ', 'x');
     const text = fc.string({ unit, maxLength: 8 });

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { hasCode } from '@daemontap/posix';
 import { fileCall, Place } from './calls.ts';
+import type { Ground } from './calls.ts';
 import { close, done, required } from './need.ts';
 import type { Steps } from './need.ts';
 
@@ -22,11 +23,11 @@ export class StatusFile {
   }
 
   /**
-   * Opens it, made if it is not there; a relative path leads from an open directory, or from the current one.
+   * Opens it, made if it is not there.
    * @throws SetUpError
    */
-  static *open(path: Buffer, directoryFd: number | undefined): Steps<StatusFile> {
-    const place = new Place(path, directoryFd);
+  static *open(path: Buffer, ground: Ground): Steps<StatusFile> {
+    const place = new Place(path, ground);
     const flags = O_WRONLY | O_NONBLOCK | O_APPEND | O_CREAT;
     yield* close(
       place,

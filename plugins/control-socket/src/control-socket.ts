@@ -57,9 +57,9 @@ export const controlSocket: PluginFactory<ControlSocketOptions> = definePlugin({
     const streams = new EventStreams(clock);
     const history = new ExitHistory({ clock, stateDir, warn });
     const services = new Services({ clock, history, listener: streams });
-    let release: string | undefined;
+    let ownRelease: string | undefined;
     const about = () => ({
-      release: (release ??= ownRelease()),
+      release: (ownRelease ??= releaseOf(import.meta.filename)),
       pid: process.pid,
       scanDir: scanDirOf(scan),
       ...began(),
@@ -87,17 +87,15 @@ export const controlSocket: PluginFactory<ControlSocketOptions> = definePlugin({
       },
       isOfUse: () => services.all.some(({ directory }) => directory.role !== 'helper'),
     });
-    /** Holds the socket for somebody. Once nobody needs it any more, all that is under way ends. */
-    const hold = (): Closeable => {
+    const hold = (): void => {
       history.open();
-      const held = listener.hold();
-      return {
-        close() {
-          held.close();
-          // What is told right now is for those who listen still.
-          if (!listener.isHeld) queueMicrotask(end);
-        },
-      };
+      listener.hold();
+    };
+    /** Once nobody needs the socket any more, all that is under way ends. */
+    const release = (): void => {
+      listener.release();
+      // What is told right now is for those who listen still.
+      if (!listener.isHeld) queueMicrotask(end);
     };
     const end = (): void => {
       if (listener.isHeld) return;
@@ -109,11 +107,17 @@ export const controlSocket: PluginFactory<ControlSocketOptions> = definePlugin({
 
     hooks.watchScanDirectory.tap('control-socket', (watch) => {
       scan = watch;
-      watch.opened(hold());
+      hold();
+      watch.opened(once(release));
     });
     hooks.openControl.tap('control-socket', (service, control) => {
-      control.opened(hold());
-      control.opened(services.open(service, control));
+      hold();
+      services.open(service, control);
+      const closed = (): void => {
+        services.closed(service);
+        release();
+      };
+      control.opened(once(closed));
     });
     hooks.statusChanged.tap('control-socket', (service, status) => services.statusChanged(service, status));
     hooks.serviceStarted.tap('control-socket', (service, pid) => services.serviceStarted(service, pid));
@@ -124,6 +128,16 @@ export const controlSocket: PluginFactory<ControlSocketOptions> = definePlugin({
   },
 });
 
+function once(close: () => void): Closeable {
+  let isOpen = true;
+  return {
+    close() {
+      if (isOpen) close();
+      isOpen = false;
+    },
+  };
+}
+
 function modeOf({ mode, group, users }: Pick<v.InferOutput<typeof schema>, 'mode' | 'group' | 'users'>): number {
   if (mode !== undefined) return parseInt(mode, 8);
   if (users.length > 0) return 0o666;
@@ -131,8 +145,8 @@ function modeOf({ mode, group, users }: Pick<v.InferOutput<typeof schema>, 'mode
 }
 
 /** Of the package that this is in, or of the programs that it is bundled with: all have the same. */
-function ownRelease(): string {
-  const manifest: unknown = JSON.parse(readFileSync(join(dirname(import.meta.filename), '../package.json'), 'utf8'));
+function releaseOf(module: string): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(dirname(module), '../package.json'), 'utf8'));
   return String((manifest as { readonly version?: unknown }).version); // of our own making
 }
 

@@ -67,7 +67,14 @@ const kernel = ({
     listener,
     readiness,
     hold() {
-      const held = listener.hold();
+      listener.hold();
+      let isHeld = true;
+      const held = {
+        close() {
+          if (isHeld) listener.release();
+          isHeld = false;
+        },
+      };
       opened.push(held);
       return held;
     },

@@ -42,7 +42,7 @@ interface Listening {
 /** Listens for as long as anybody holds it. */
 export class Listener {
   readonly #options: ListenerOptions;
-  readonly #holders = new Set<object>();
+  #holders = 0;
   #listening: Listening | undefined;
   #timer: Closeable | undefined;
   #triedAtNs: bigint | undefined;
@@ -54,21 +54,21 @@ export class Listener {
 
   /** Whether anybody holds it. */
   get isHeld(): boolean {
-    return this.#holders.size > 0;
+    return this.#holders > 0;
   }
 
-  /** Holds it, and tries to listen where it does not. */
-  hold(): Closeable {
-    const holder = {};
-    this.#holders.add(holder);
+  /** Somebody holds it from now on: it tries to listen where it does not. */
+  hold(): void {
+    this.#holders++;
     const nowNs = this.#options.clock.monotonicNs();
     const isEarly = this.#triedAtNs !== undefined && nowNs - this.#triedAtNs < TRY_EVERY_NS;
     if (this.#listening === undefined && !isEarly) this.#look({ isNew: true });
-    return {
-      close: () => {
-        if (this.#holders.delete(holder) && !this.isHeld) this.#stop();
-      },
-    };
+  }
+
+  /** Somebody who has held it does so no longer. */
+  release(): void {
+    this.#holders--;
+    if (!this.isHeld) this.#stop();
   }
 
   /** Sees to it that the place is this kernel's, if it may be. */

@@ -34,9 +34,11 @@ interface Entry extends Supervised {
   failure: string | undefined;
   isReleased: boolean;
   isAnnounced: boolean;
-  /** The process, and when it began on the monotonic clock. */
-  process: { readonly pid: number; readonly sinceNs: bigint } | undefined;
-  readonly watchers: Set<() => void>;
+  /** The process that was told of last, and when it began on the monotonic clock. */
+  pid: number | undefined;
+  beganNs: bigint;
+  /** Who waits, where anybody does. */
+  watchers: Set<() => void> | undefined;
 }
 
 const UNTOLD: ServiceStatus = {
@@ -92,29 +94,44 @@ export class Services {
     );
   }
 
-  /** Takes up a service. What is returned says that it cannot be commanded any more. */
-  open(directory: ServiceDirectory, control: ControlPort): Closeable {
-    const entry: Entry = {
-      ...{ directory, control, status: UNTOLD, starts: 0, failure: undefined },
-      ...{ isReleased: false, isAnnounced: false, process: undefined, watchers: new Set() },
-    };
+  /** Takes up a service. */
+  open(directory: ServiceDirectory, control: ControlPort): void {
     this.#entries.delete(directory); // it is the youngest from now on
-    this.#entries.set(directory, entry);
-    return {
-      close: () => {
-        // It is told right now that it was released. If not, supervision has not begun, or this plugin is let go of.
-        queueMicrotask(() => {
-          if (this.#forget(entry) && entry.isAnnounced) this.#hasAbandoned = true;
-        });
-      },
-    };
+    this.#entries.set(directory, {
+      directory,
+      control,
+      status: UNTOLD,
+      starts: 0,
+      failure: undefined,
+      isReleased: false,
+      isAnnounced: false,
+      pid: undefined,
+      beganNs: 0n,
+      watchers: undefined,
+    });
+  }
+
+  /** It cannot be commanded any more. */
+  closed(directory: ServiceDirectory): void {
+    const entry = this.#entries.get(directory);
+    // It is told right now that it was released. If not, supervision has not begun, or this plugin is let go of.
+    queueMicrotask(() => {
+      if (entry !== undefined && this.#forget(entry) && entry.isAnnounced) this.#hasAbandoned = true;
+    });
   }
 
   /** Calls back after each change of a service, and when it is released, until it is closed. */
   watch(service: Supervised, changed: () => void): Closeable {
-    const watchers = this.#entries.get(service.directory)?.watchers;
-    watchers?.add(changed);
-    return { close: () => void watchers?.delete(changed) };
+    const entry = this.#entries.get(service.directory);
+    if (entry === undefined) return { close() {} };
+    entry.watchers ??= new Set();
+    entry.watchers.add(changed);
+    return {
+      close() {
+        entry.watchers?.delete(changed);
+        if (entry.watchers?.size === 0) entry.watchers = undefined;
+      },
+    };
   }
 
   statusChanged(directory: ServiceDirectory, status: ServiceStatus): void {
@@ -123,11 +140,13 @@ export class Services {
     entry.status = status;
     entry.isAnnounced = true;
     const { pid, sinceNs } = status;
-    if (pid !== undefined && entry.process?.pid !== pid) {
+    if (pid !== undefined && entry.pid !== pid) {
+      // Of one that was known nothing has told that it has ended: the service goes on as another one, without a start.
+      if (entry.pid === undefined) entry.starts++;
       // An earlier kernel has started it, or an earlier object of this plugin has seen it: the wall clock tells.
       const agoNs = this.#clock.wallNs() - sinceNs;
-      entry.process = { pid, sinceNs: this.#clock.monotonicNs() - (agoNs > 0n ? agoNs : 0n) };
-      entry.starts++;
+      entry.pid = pid;
+      entry.beganNs = this.#clock.monotonicNs() - (agoNs > 0n ? agoNs : 0n);
     }
     this.#listener.changed(entry);
     this.#callWatchers(entry);
@@ -136,7 +155,8 @@ export class Services {
   serviceStarted(directory: ServiceDirectory, pid: number): void {
     const entry = this.#entries.get(directory);
     if (entry === undefined) return;
-    entry.process = { pid, sinceNs: this.#clock.monotonicNs() };
+    entry.pid = pid;
+    entry.beganNs = this.#clock.monotonicNs();
     entry.starts++;
     entry.failure = undefined;
     this.#listener.started(entry, pid);
@@ -152,11 +172,9 @@ export class Services {
   serviceEnded(directory: ServiceDirectory, pid: number, end: ProcessEnd | undefined): void {
     const entry = this.#entries.get(directory);
     if (entry === undefined) return;
-    const { process } = entry;
-    const ranForMs =
-      process?.pid === pid ? Number((this.#clock.monotonicNs() - process.sinceNs) / 1_000_000n) : undefined;
+    const ranForMs = entry.pid === pid ? Number((this.#clock.monotonicNs() - entry.beganNs) / 1_000_000n) : undefined;
     const exit = { pid, end, atNs: this.#clock.wallNs(), ranForMs };
-    entry.process = undefined;
+    entry.pid = undefined;
     this.#history.add(directory, exit);
     this.#listener.ended(entry, exit);
   }
@@ -176,6 +194,6 @@ export class Services {
   }
 
   #callWatchers({ watchers }: Entry): void {
-    for (const changed of [...watchers]) changed();
+    for (const changed of [...(watchers ?? [])]) changed();
   }
 }

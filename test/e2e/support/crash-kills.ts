@@ -109,7 +109,7 @@ export interface SystemCalls {
 }
 
 /** One system call of an operation, as strace counts them: the third `openat`. */
-interface SystemCall {
+export interface SystemCall {
   readonly name: string;
   readonly count: number;
 }
@@ -131,12 +131,12 @@ export async function killAtSystemCalls(
   await goBack(scan, operation, LONG_MS);
   const calls = countedCalls(readFileSync(trace, 'latin1'));
   for (let index = from; index < calls.length; index += stride) {
-    const { name, count } = calls[index] ?? { name: '', count: 0 };
+    const call = calls[index] ?? { name: '', count: 0 };
+    const { name, count } = call;
     const what = `svc ${option} ${service.name}, killed at system call ${index} of ${calls.length} (${name}, ${count})`;
     await naming(what, async () => {
       // No two runs are quite the same: one that has fewer of these calls ends alive.
-      const inject = `inject=${name}:signal=KILL:when=${count}`;
-      const isAlive = await carryOut(scan, operation, ['-o', '/dev/null', '-e', `trace=${name}`, '-e', inject]);
+      const isAlive = await carryOut(scan, operation, killingAt(call));
       await goBack(scan, operation, isAlive ? LONG_MS : withinMs, isAlive);
       expectNoViolations(scan);
     });
@@ -144,7 +144,8 @@ export async function killAtSystemCalls(
   return calls.length;
 }
 
-function countedCalls(trace: string): readonly SystemCall[] {
+/** The calls in what strace has written. */
+export function countedCalls(trace: string): readonly SystemCall[] {
   const counts = new Map<string, number>();
   const names = [...trace.matchAll(/^(\w+)\(/gm)].map(([, name = '']) => name);
   return names.map((name) => {
@@ -194,8 +195,13 @@ async function goBack(
   await scan.right(LONG_MS);
 }
 
+/** The words that have strace kill a process at a call, before it is carried out. */
+export function killingAt({ name, count }: SystemCall): readonly string[] {
+  return ['-o', '/dev/null', '-e', `trace=${name}`, '-e', `inject=${name}:signal=KILL:when=${count}`];
+}
+
 /** The main thread does all that counts; the others only wait. Calls are counted from here on. */
-async function attach(svscan: StartedProgram, options: readonly string[]): Promise<StartedProgram> {
+export async function attach(svscan: StartedProgram, options: readonly string[]): Promise<StartedProgram> {
   const strace = start(['strace', '-qq', '-p', String(svscan.pid), ...options], { cwd: '/' });
   const isAttached = (): boolean => /^TracerPid:\s+[1-9]/m.test(statusOf(svscan.pid));
   await until(isAttached, { describe: 'strace is attached', state: strace.stderr, everyMs: 2 });

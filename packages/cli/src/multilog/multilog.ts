@@ -1,7 +1,7 @@
-/** multilog: the engine of @daemontap/log-multilog on standard input, with its waiting, its signals and its voice. */
+/** multilog: the engine of @daemontap/multilog on standard input, with its waiting, its signals and its voice. */
 import { readSync } from 'node:fs';
 import { errorText } from '@daemontap/formats';
-import { callNow, LINE_MAX, Multilog, parseScript, SetUpError } from '@daemontap/multilog';
+import { LINE_MAX, Multilog, parseScript, SetUpError, syncCalls } from '@daemontap/multilog';
 import type { Need, ProcessorPlan, Steps, Text } from '@daemontap/multilog';
 import { hasCode, isReady, openReadiness, readInherited, setProcessName } from '@daemontap/posix';
 import type { Inherited, ProcessEnd, Readiness } from '@daemontap/posix';
@@ -43,7 +43,7 @@ export async function multilog(words: readonly Buffer[]): Promise<number> {
   }
   const runner = new Runner(inherited);
   try {
-    await runner.follow(await runner.run(Multilog.open(parseScript(words))));
+    await runner.follow(await runner.run(Multilog.open(parseScript(words), { calls: syncCalls })));
     return 0;
   } catch (error) {
     if (error instanceof SetUpError) return fatal(...error.text, ': ', errorText(error.cause));
@@ -88,9 +88,6 @@ class Runner {
     while (step.done !== true) {
       const need = step.value;
       switch (need.kind) {
-        case 'call':
-          step = callNow(steps, need);
-          break;
         case 'pause':
           await this.#pause(need);
           step = steps.next();
@@ -101,6 +98,9 @@ class Runner {
           break;
         case 'process':
           step = this.#runProcessor(steps, need.plan);
+          break;
+        case 'call': // all are done at once
+          throw new Error(`unable to wait for ${need.name}`);
       }
     }
     return step.value;
