@@ -7,7 +7,7 @@ import { compareWithSent } from './support/numbered.ts';
 import { floodsNumbers, writesNumbers } from './support/runs.ts';
 import { stack } from './support/stack.ts';
 import type { Stack } from './support/stack.ts';
-import { linesOf, processState } from './support/supervised.ts';
+import { isWriting, linesOf } from './support/supervised.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
 
@@ -104,7 +104,7 @@ describe('the program of a log host', { concurrent: true }, () => {
     const flood = await up.runs('flood');
     const sent = (): number => Number(linesOf(up.path('a', `sent.${up.record('a')?.pid}`))[0] ?? 0);
     await until(() => sent() > 500, { describe: 'who has room writes on' });
-    await until(() => processState(flood) === 'S', { describe: 'who has none waits' });
+    await until(() => isWriting(flood), { describe: 'who has none waits' });
     await up.speaks(said);
     const quiet = await up.runs('quiet');
     await up.svc('-t', 'quiet');
@@ -149,7 +149,7 @@ describe('the program of a log host', { concurrent: true }, () => {
     const { up } = here;
     const { pid, dir } = await up.host();
     const hanging = await up.runs('hangs');
-    await until(() => processState(hanging) === 'S', { describe: 'the service that nobody reads waits' });
+    await until(() => isWriting(hanging), { describe: 'the service that nobody reads waits' });
     await here.grows('a');
     await up.svc('-t', dir);
     await up.host({ before: pid });

@@ -17,9 +17,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { connectForPackets, hasCode, sendPacket } from '@daemontap/posix';
+import { connectForPackets, hasCode, receivePacket, sendPacket } from '@daemontap/posix';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { makeFifo } from './support/fifo.ts';
 import { compareWithSent, linesIn } from './support/numbered.ts';
 import { asNobody, canBeNobody } from './support/nobody.ts';
 import { joinBytes, oddNames } from './support/odd-names.ts';
@@ -27,7 +28,7 @@ import { run } from './support/run.ts';
 import { floodsNumbers, writesNumbers } from './support/runs.ts';
 import { stack } from './support/stack.ts';
 import type { HostSeen, Stack } from './support/stack.ts';
-import { linesOf, processState } from './support/supervised.ts';
+import { isWriting, linesOf, processState } from './support/supervised.ts';
 import { until } from './support/until.ts';
 
 const isRoot = process.geteuid?.() === 0;
@@ -56,6 +57,8 @@ async function endIntact(up: Stack, names: readonly string[], said: string | Reg
 interface Peer extends Disposable {
   /** False: the host does not read. The paths are opened, and their descriptors go with the packet. */
   send(message: unknown, paths?: readonly string[]): boolean;
+  /** The next packet; empty: there is none. */
+  receive(): string;
 }
 
 async function connect({ dir }: HostSeen): Promise<Peer> {
@@ -73,6 +76,7 @@ async function connect({ dir }: HostSeen): Promise<Peer> {
         for (const each of fds) closeSync(each);
       }
     },
+    receive: () => receivePacket(fd)?.bytes.toString() ?? '',
     [Symbol.dispose]: () => closeSync(fd),
   };
 }
@@ -146,6 +150,24 @@ describe('a log host', { concurrent: true }, () => {
     await endIntact(up, ['a']);
   });
 
+  test('is told of a stream, of other options and to give it up, all at once: it gives it up', async () => {
+    await using up = stack({ plugins: [plugin], prepare: ({ make }) => void make('a', writesNumbers) });
+    const host = await up.host();
+    await grows(up.path('a/main'));
+    const pipe = up.here.join('pipe');
+    makeFifo(pipe);
+    const held = openSync(pipe, 'r+');
+    using peer = await connect(host);
+    const open = { type: 'open', id: 'z', label: 'z', isEnding: false };
+    peer.send({ ...open, options: { script: ['./one'] } }, [pipe, up.here.path]);
+    peer.send({ ...open, options: { script: ['./two'] } }, [pipe, up.here.path]);
+    peer.send({ type: 'yield', id: 'z' });
+    const isEnded = (): boolean => peer.receive().includes('"ended","id":"z"');
+    await until(isEnded, { describe: 'the stream is given up', state: up.said });
+    closeSync(held);
+    await endIntact(up, ['a']);
+  });
+
   test.runIf(canBeNobody)('is closed to its own account, and what root puts in its place is no obstacle', async () => {
     await using up = stack({ plugins: [plugin], prepare: ({ make }) => void make('a', writesNumbers) });
     const host = await up.host();
@@ -184,7 +206,7 @@ describe('a log host', { concurrent: true }, () => {
     const before = sent('slow');
     await until(() => sent('slow') > before + 100, { describe: 'who has room writes on' });
     const pid = await up.runs('flood');
-    await until(() => isWriting(pid), { describe: 'who has none waits', state: () => syscallOf(pid) });
+    await until(() => isWriting(pid), { describe: 'who has none waits' });
     await up.svc('-t', 'flood');
     await up.runs('flood', pid);
     expect(await up.svstat('slow', 'flood')).toEqual(['slow', 'flood'].map((name) => `${name}: up (pid N) N seconds`));
@@ -334,17 +356,3 @@ describe('a log host', { concurrent: true }, () => {
     },
   );
 });
-
-/** True while a process waits in write(2) to its standard output. */
-function isWriting(pid: number): boolean {
-  const number = process.arch === 'x64' ? '1' : '64';
-  return processState(pid) === 'S' && syscallOf(pid).startsWith(`${number} 0x1 `);
-}
-
-function syscallOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/syscall`, 'latin1');
-  } catch {
-    return '';
-  }
-}

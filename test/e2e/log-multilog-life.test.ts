@@ -100,7 +100,7 @@ describe.concurrent('log-multilog', () => {
 
   test('its host is ended again and again, and told to rotate: nothing is lost or doubled', async () => {
     await using up = stack({
-      plugins: [plugin],
+      plugins: [['log-multilog', { ...plugin[1], script: ['t', 's9999999', 'n999', './main'] }]],
       prepare({ make }) {
         for (const name of ['a', 'b']) make(name, writesNumbers);
       },

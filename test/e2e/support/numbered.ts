@@ -2,7 +2,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { finishedFiles, logFiles } from './multilog.ts';
+import type { LogFile } from './multilog.ts';
 import { linesOf } from './supervised.ts';
+
+const ATTEMPTS = 5;
 
 /** What is wrong with the lines of a service, `PID NUMBER` or `PID NUMBER xxx` each. */
 export interface LinesSeen {
@@ -15,10 +18,23 @@ export interface LinesSeen {
 /** The lines of log directories, from the oldest to the latest, without their stamps. What is cut off is none. */
 export function linesIn(...dirs: readonly string[]): readonly string[] {
   return dirs.flatMap((dir) => {
-    const files = [...finishedFiles(dir), ...logFiles(dir).filter(({ name }) => name === 'current')];
+    const files = filesIn(dir);
     // Whoever was killed within a write has left a piece of a line at the end of its file.
     return files.flatMap(({ text }) => text.split('\n').slice(0, -1).map(withoutStamp));
   });
+}
+
+/** The files of a log directory as they are at one moment, if it has one: a file that is rotated meanwhile is missing. */
+function filesIn(dir: string): readonly LogFile[] {
+  for (let attempt = 1; ; attempt++) {
+    const before = namesIn(dir);
+    const files = [...finishedFiles(dir), ...logFiles(dir).filter(({ name }) => name === 'current')];
+    if (attempt === ATTEMPTS || (!before.includes('previous') && namesIn(dir) === before)) return files;
+  }
+}
+
+function namesIn(dir: string): string {
+  return readdirSync(dir).toSorted().join('\n');
 }
 
 /** Compares lines with each other. */

@@ -13,7 +13,7 @@ import type { LogStream } from './stream.ts';
 /** A host that was just started does not listen yet. */
 const CONNECT_EVERY_NS = 20_000_000n;
 /** A host that is well has answered by then. */
-const SILENT_FOR_NS = 3_000_000_000n;
+const SILENT_FOR_NS = 10_000_000_000n;
 /** There may be room later. */
 const REFUSED_AGAIN_NS = 5_000_000_000n;
 
@@ -44,7 +44,7 @@ export class LogHost {
   /** Where its directory is, while it runs. */
   #runsIn: string | undefined;
   #timer: Closeable | undefined;
-  /** Since when it has been needed and not answered; monotonic clock. */
+  /** Since when it was to run and has not answered; monotonic clock. */
   #silentSinceNs: bigint | undefined;
   #hasComplained = false;
 
@@ -60,7 +60,6 @@ export class LogHost {
     if (this.#helper === undefined) {
       mkdirSync(path, { recursive: true, mode: 0o711 });
       this.#helper = kernel().supervise({ name, path });
-      this.#silentSinceNs = kernel().clock.monotonicNs();
     }
     this.#tell(stream);
   }
@@ -87,8 +86,10 @@ export class LogHost {
   }
 
   /** Is told what the host's process does: it is connected to where it runs. */
-  runs(runsIn: string | undefined): void {
+  runs(runsIn: string | undefined, isWanted: boolean): void {
     this.#runsIn = runsIn;
+    if (!isWanted) this.#silentSinceNs = undefined;
+    else if (!this.#isGreeted) this.#silentSinceNs ??= this.#setUp.kernel().clock.monotonicNs();
     if (runsIn === undefined) this.#disconnected();
     else if (this.#channel === undefined) this.#connect();
   }
@@ -99,7 +100,6 @@ export class LogHost {
     this.#channel?.close();
     this.#channel = undefined;
     this.#isGreeted = false;
-    this.#silentSinceNs ??= this.#setUp.kernel().clock.monotonicNs();
   }
 
   /** Connects after {@link LogHost.letGo}. */
@@ -221,6 +221,5 @@ export class LogHost {
     if (this.#streams.size > 0 || this.#givenUp.size > 0) return;
     this.#helper?.close();
     this.#helper = undefined;
-    this.#silentSinceNs = undefined;
   }
 }

@@ -123,11 +123,14 @@ export class HostStream {
 
   /** How much of what is there is to be written now. */
   #wholeLines(buffer: Buffer, length: number): number {
-    const lines = buffer.lastIndexOf(NEWLINE, length - 1) + 1;
-    if (lines > 0) return lines;
+    const lines = linesIn(buffer, length);
+    if (lines > 0 || length === buffer.length) return lines || length;
+    const { reader } = this.#host;
     const { pipeFd } = this.definition;
-    const isAll = this.#isEnding || length === buffer.length || isHungUp(pipeFd) || this.#host.reader.isFull(pipeFd);
-    return isAll ? length : 0;
+    if (!this.#isEnding && !isHungUp(pipeFd) && !reader.isFull(pipeFd)) return 0;
+    // No more will come: but it may have come between the two looks.
+    const all = reader.peek(pipeFd, buffer) ?? 0;
+    return linesIn(buffer, all) || all;
   }
 
   /**
@@ -227,6 +230,11 @@ function takeInTwo(sink: HostedSink, block: Buffer): Promise<unknown> | undefine
   const first = sink.take(block.subarray(0, half));
   const second = sink.take(block.subarray(half));
   return first === undefined ? second : Promise.all([first, second]);
+}
+
+/** Where the last line that is finished ends. */
+function linesIn(buffer: Buffer, length: number): number {
+  return length === 0 ? 0 : buffer.lastIndexOf(NEWLINE, length - 1) + 1;
 }
 
 function isLocked(fd: number): boolean {
