@@ -17,6 +17,8 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'unit',
+          testTimeout: 60_000, // a machine that others use, too, may take its time
+          hookTimeout: 60_000,
           include: ['packages/*/src/**/*.test.ts', 'plugins/*/src/**/*.test.ts', 'test/*.test.ts'],
         },
       },

@@ -8,14 +8,14 @@ import { describe, expect, test, vi } from 'vitest';
 import { finishedFiles, logged, modeOf, multilogs } from './support/multilog.ts';
 import { asNobody } from './support/nobody.ts';
 import { compareWithSent, linesIn } from './support/numbered.ts';
-import { writesNumbers } from './support/runs.ts';
+import { floodsNumbers, writesNumbers } from './support/runs.ts';
 import { slowPipe } from './support/slow-pipe.ts';
 import { canMount, smallDisk } from './support/small-disk.ts';
 import type { SmallDisk } from './support/small-disk.ts';
 import { stack } from './support/stack.ts';
 import type { Stack, StackOptions } from './support/stack.ts';
 import { start } from './support/start.ts';
-import { processState } from './support/supervised.ts';
+import { linesOf, processState } from './support/supervised.ts';
 import { temporaryDirectory } from './support/temporary-directory.ts';
 import { until } from './support/until.ts';
 
@@ -66,7 +66,8 @@ describe.concurrent('log-multilog', () => {
     }
     expect((await up.host()).pid).toBe(host.pid);
     await up.svc('-dx', 'a');
-    await up.says('a', 'supervise not running');
+    const ended = pid;
+    await until(() => processState(ended) === undefined, { describe: 'it has left' });
     process.kill(up.up.pid, 'SIGHUP');
     await up.runs('a', pid);
     await grows(dirs);
@@ -99,7 +100,7 @@ describe.concurrent('log-multilog', () => {
 
   test('its host is ended again and again, and told to rotate: nothing is lost or doubled', async () => {
     await using up = stack({
-      plugins: [plugin],
+      plugins: [['log-multilog', { ...plugin[1], script: ['t', 's9999999', 'n999', './main'] }]],
       prepare({ make }) {
         for (const name of ['a', 'b']) make(name, writesNumbers);
       },
@@ -124,6 +125,30 @@ describe.concurrent('log-multilog', () => {
       expect(compareWithSent(up.path(name), linesIn(up.path(name, 'main')))).toEqual(intact);
       expect(finishedFiles(up.path(name, 'main')).every((file) => file.name.endsWith('.s'))).toBe(true);
     }
+  });
+
+  test('its host is told to be down, to leave, or is killed as everything is stopped: nothing is lost', async () => {
+    await using up = stack({ plugins: [plugin], prepare: ({ make }) => void make('a', writesNumbers) });
+    const dirs = [up.path('a/main')];
+    await up.runs('a');
+    let host = await up.host();
+    await grows(dirs);
+    await up.svc('-d', host.dir);
+    await up.says(host.dir, 'down N seconds, normally up');
+    const sent = (): number => Number(linesOf(up.path('a', `sent.${up.record('a')?.pid}`))[0] ?? 0);
+    const before = sent();
+    await until(() => sent() > before + 100, { describe: 'the service writes on' });
+    await up.svc('-u', host.dir);
+    host = await up.host({ before: host.pid });
+    await grows(dirs);
+    await up.svc('-dx', host.dir);
+    host = await up.host({ before: host.pid });
+    await grows(dirs);
+    process.kill(host.pid, 'SIGTERM');
+    process.kill(host.pid, 'SIGKILL');
+    await end(up);
+    const { problems, repeatedBytes } = compareWithSent(up.path('a'), linesIn(...dirs));
+    expect([problems, repeatedBytes <= 131_072]).toEqual([[], true]);
   });
 
   test('what a service writes at its very end is in its log when everything is stopped', async () => {
@@ -322,8 +347,27 @@ describe.runIf(isRoot)('log-multilog, as root', { concurrent: true }, () => {
     expect([statSync(up.path('a/nobody/lock')).uid, statSync(up.path('a/daemon/lock')).uid]).toEqual([NOBODY, 1]);
     await end(up, CONFIGURED);
     const dirs = [up.path('a/nobody'), up.path('a/daemon')];
-    const lines = linesIn(...dirs).toSorted((one, other) => Number(one.split(' ')[1]) - Number(other.split(' ')[1]));
-    expect(compareWithSent(up.path('a'), lines)).toEqual(intact);
+    expect(compareWithSent(up.path('a'), linesIn(...dirs).toSorted(byNumber))).toEqual(intact);
+  });
+
+  test('accounts and directories that are changed again and again, while a service floods', async () => {
+    const of = (round: number): StackOptions['plugins'] => {
+      const account = round % 2 === 0 ? 'nobody' : 'daemon';
+      return [['log-multilog', { script: ['t', 's999999', 'n999', `./${account}-${round % 3}`], account }]];
+    };
+    await using up = stack({ plugins: of(0), prepare: ({ make }) => void make('a', floodsNumbers) });
+    const pid = await up.runs('a');
+    await grows([up.path('a/nobody-0')]);
+    for (let round = 1; round <= 9; round++) {
+      up.configure({ plugins: of(round) });
+      await up.hangUp();
+    }
+    await grows([up.path('a/daemon-0')]);
+    expect(up.record('a')?.pid).toBe(pid);
+    await end(up, CONFIGURED);
+    const dirs = readdirSync(up.path('a')).filter((name) => /^(?:nobody|daemon)-/.test(name));
+    const lines = linesIn(...dirs.map((name) => up.path('a', name)));
+    expect(compareWithSent(up.path('a'), lines.toSorted(byNumber))).toEqual(intact);
   });
 
   test('another account at the next start of a kernel that was killed: only one host writes', async () => {
@@ -399,6 +443,11 @@ function splitByPid(lines: readonly string[]): readonly string[] {
     texts.set(pid, `${texts.get(pid) ?? ''}${line}\n`);
   }
   return [...texts.values()];
+}
+
+/** Lines of one process, which several directories have. */
+function byNumber(one: string, other: string): number {
+  return Number(one.split(' ')[1]) - Number(other.split(' ')[1]);
 }
 
 function descriptorsOf(pid: number): number {

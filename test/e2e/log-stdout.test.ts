@@ -11,7 +11,7 @@ import { stack } from './support/stack.ts';
 import type { Stack, StackOptions } from './support/stack.ts';
 import { start } from './support/start.ts';
 import type { StartedProgram } from './support/start.ts';
-import { childrenOf, linesOf } from './support/supervised.ts';
+import { childrenOf, isWriting, linesOf } from './support/supervised.ts';
 import { until } from './support/until.ts';
 
 const NOBODY = 65534;
@@ -220,22 +220,16 @@ describe('log-stdout', { concurrent: true }, () => {
     const { up, reader } = both;
     await until(() => reader.stdout().includes('numbers: '), { describe: 'lines come', state: up.said });
     process.kill(reader.pid, 'SIGSTOP');
-    const sent = (): string | undefined => linesOf(up.path('numbers', `sent.${up.record('numbers')?.pid}`))[0];
-    let before = '';
-    await until(
-      () => {
-        const isBlocked = before !== '' && sent() === before;
-        before = sent() ?? '';
-        return isBlocked;
-      },
-      { describe: 'the service waits, as its pipe is full', everyMs: 300 },
-    );
+    const sent = (): number => Number(linesOf(up.path('numbers', `sent.${up.record('numbers')?.pid}`))[0] ?? 0);
+    const flood = await up.runs('numbers');
+    await until(() => isWriting(flood), { describe: 'the service waits' });
+    const before = sent();
     const pid = await up.runs('quiet');
     await up.svc('-t', 'quiet');
     await up.runs('quiet', pid);
     expect(await up.svstat('numbers')).toEqual(['numbers: up (pid N) N seconds']);
     process.kill(reader.pid, 'SIGCONT');
-    await until(() => Number(sent()) > Number(before) + 100, { describe: 'the service writes on' });
+    await until(() => sent() > before + 100, { describe: 'the service writes on' });
     expect(await up.stop()).toEqual({ code: 0, signal: undefined });
     await reader.exit;
     const numbers = reader
@@ -255,11 +249,13 @@ describe('log-stdout', { concurrent: true }, () => {
     await using both = piped({
       plugins: ['log-stdout'],
       stopTimeout: 1,
-      prepare: ({ make }) => void make('many', floods({ ...flooders.short, lines: 100_000 })),
+      prepare: ({ make }) => void make('many', floodsNumbers),
     });
     const { up, reader } = both;
     await until(() => reader.stdout().includes('many: '), { describe: 'lines come', state: up.said });
     process.kill(reader.pid, 'SIGSTOP');
+    const pid = await up.runs('many');
+    await until(() => isWriting(pid), { describe: 'the service waits' });
     expect(await up.stop()).toEqual({ code: 0, signal: undefined });
     expect(up.pids()).toEqual([]);
     expect(up.said()).toMatch(/^svscan: warning: log-stdout\/\S+ has not ended in time: stopping it\n/);

@@ -16,6 +16,7 @@ export type KernelErrorCode =
   | 'PLUGIN_OPTIONS'
   | 'PLUGIN_REFUSED'
   | 'RECORD_FAILED'
+  | 'PROCESS_UNKNOWN'
   | 'START_FAILED';
 
 /** Knows a KernelError of another copy of this package, as a plugin's own dependencies may have one. */

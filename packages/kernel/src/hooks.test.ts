@@ -13,6 +13,7 @@ import type {
   ServiceDirectory,
   ServiceStatus,
   SpawnPlan,
+  Successor,
 } from './index.ts';
 
 type Tap<K extends keyof PluginHooks> = Parameters<PluginHooks[K]['tap']>[1];
@@ -30,6 +31,7 @@ test('a tap is called with what its hook names', () => {
   expectTypeOf<Arguments<'startFailed'>>().toEqualTypeOf<[ServiceDirectory, unknown]>();
   expectTypeOf<Arguments<'serviceEnded'>>().toEqualTypeOf<[ServiceDirectory, number, ProcessEnd | undefined]>();
   expectTypeOf<Arguments<'findRunning'>>().toEqualTypeOf<[ServiceDirectory]>();
+  expectTypeOf<Arguments<'findSuccessor'>>().toEqualTypeOf<[ServiceDirectory, number | undefined]>();
   expectTypeOf<Arguments<'intended'>>().toEqualTypeOf<[ServiceDirectory, 'start' | 'stop']>();
   expectTypeOf<Arguments<'serviceReleased'>>().toEqualTypeOf<[ServiceDirectory]>();
   expectTypeOf<Arguments<'reported'>>().toEqualTypeOf<[Report]>();
@@ -41,9 +43,10 @@ test('a tap answers what its hook asks for, at once or as a promise, and nothing
   expectTypeOf<Promised<'openLogSink'>>().toEqualTypeOf<Promise<LogSink | undefined>>();
   expectTypeOf<Answer<'prepareSpawn'>>().toEqualTypeOf<SpawnPlan>();
   expectTypeOf<Answer<'findRunning'>>().toEqualTypeOf<LeftService | undefined>();
+  expectTypeOf<Answer<'findSuccessor'>>().toEqualTypeOf<Successor | undefined>();
   expectTypeOf<Promised<'prepareSpawn'>>().toEqualTypeOf<Promise<SpawnPlan>>();
   expectTypeOf<
-    Answer<Exclude<keyof PluginHooks, 'openLogSink' | 'prepareSpawn' | 'findRunning'>>
+    Answer<Exclude<keyof PluginHooks, 'openLogSink' | 'prepareSpawn' | 'findRunning' | 'findSuccessor'>>
   >().toEqualTypeOf<void>();
 });
 

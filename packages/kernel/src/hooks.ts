@@ -55,6 +55,9 @@ export interface LeftService {
   readonly stopDue: boolean;
 }
 
+/** What a service goes on as. `later`: it goes on, and as which process is not to be told yet. */
+export type Successor = ProcessIdentity | 'later';
+
 /** Where a service's output goes, and where its log service reads. Each call of `open…` gives a descriptor anew. */
 export interface LogSink extends Closeable {
   /** The service's standard output; the kernel closes its side after the start. */
@@ -130,16 +133,31 @@ export interface KernelHooks {
    * @failure Supervision does not begin until the next scan, and no further plugin is asked: what was started blindly may
    * run already.
    * @before `supervise/lock` is held. This is the first hook of each supervision.
-   * @after `openControl` follows. A process that is there still is taken over as it is, without a start; one that has
-   * ended since is started again where it is wanted. What the earlier kernel knew counts, not a file `down`.
+   * @after A process that is there still is taken over as it is, without a start. Where there is none `findSuccessor`
+   * follows; then what is wanted is started again. What the earlier kernel knew counts, not a file `down`. `openControl`
+   * is next.
    */
   readonly findRunning: SyncBailHook<[service: ServiceDirectory], LeftService | undefined>;
+  /**
+   * Asks whether a service goes on as another process, now that the one that was known has ended. First answer wins;
+   * `undefined` passes: it has ended. It must be answered from what is there, not from memory: the end may have come
+   * while no kernel ran, and then `pid` may be unknown.
+   * @calledBy A service or a log service, as soon as the system tells that its process has ended; and when its
+   * supervision begins and no process is there.
+   * @failure It is reported, no further plugin is asked, and the service counts as up until one answers: each second all are asked
+   * again. When supervision begins it does not, until the next scan.
+   * @before Nothing tells of the end. `findRunning` was answered, when supervision begins.
+   * @after With a process, it is taken over and `statusChanged` follows, with its pid; it is told to stop where the service
+   * is wanted down. With `later`, each second all are asked again; signals reach nobody, and KILL, where the service is
+   * wanted down, gives it up as ended. Without an answer `serviceEnded` follows.
+   */
+  readonly findSuccessor: SyncBailHook<[service: ServiceDirectory, pid: number | undefined], Successor | undefined>;
   /**
    * Asks every control transport to listen.
    * @calledBy A service or a log service, when its supervision begins.
    * @failure It is reported, and the next plugin is asked. A `KernelError` that is thrown is a refusal: no further plugin
    * is asked, what was opened is closed, the lock too, supervision ends until the next scan, and `supervise` ends.
-   * @before `supervise/lock` is held; `findRunning` was answered.
+   * @before `supervise/lock` is held; `findRunning` was answered, and `findSuccessor` where that was asked.
    * @after The first start follows, unless the service runs already, a file `down` lies there or the directory is still
    * being filled. Commands may come from now on. What was handed over is closed when supervision ends, before `serviceReleased`. A plugin that
    * comes with a change of the configuration is asked for each service that is supervised, and then told its status.
@@ -185,9 +203,10 @@ export interface KernelHooks {
    */
   readonly intended: SyncHook<[service: ServiceDirectory, intent: 'start' | 'stop']>;
   /**
-   * Tells that the process has ended. How may be unknown where it was no child of this kernel: `undefined`.
+   * Tells that the process has ended, and the service with it. How may be unknown where it was no child of this kernel:
+   * `undefined`.
    * @calledBy A service or a log service, as soon as the system tells of the end.
-   * @before The process is gone; the last `statusChanged` still names it.
+   * @before `findSuccessor` was not answered. The process is gone; the last `statusChanged` still names it.
    * @after `statusChanged` follows. Where the next start follows at once, its hooks come first and both are one change.
    */
   readonly serviceEnded: SyncHook<[service: ServiceDirectory, pid: number, end: ProcessEnd | undefined]>;
@@ -214,6 +233,7 @@ export function createHooks(): KernelHooks {
     openLogSink: new AsyncSeriesBailHook(['service']),
     prepareSpawn: new AsyncSeriesWaterfallHook(['plan', 'service']),
     findRunning: new SyncBailHook(['service']),
+    findSuccessor: new SyncBailHook(['service', 'pid']),
     openControl: new SyncHook(['service', 'control']),
     watchScanDirectory: new SyncHook(['watch']),
     statusChanged: new SyncHook(['service', 'status']),

@@ -10,6 +10,7 @@ export type {
   ScanWatch,
   ServiceDirectory,
   ServiceStatus,
+  Successor,
 } from './hooks.ts';
 export { checkPlugins, superviseScanDirectory, superviseService } from './kernel.ts';
 export type { Kernel, KernelOptions } from './kernel.ts';

@@ -72,7 +72,7 @@ export interface SpawnPlan {
   readonly markFd?: number | undefined;
 }
 
-/** A process that an earlier kernel has started. */
+/** A process that was not started here. */
 export interface Adopted extends Closeable {
   /** True while STOP holds it. */
   readonly isPaused: boolean;
@@ -87,7 +87,7 @@ export interface Processes {
    */
   spawn(request: SpawnPlan & { readonly directoryFd: number }, onEnd: (end: ProcessEnd | undefined) => void): number;
   /**
-   * Takes over a process that is no child of this one; its end is told as that of others, never within this call.
+   * Takes over a process that was not started here; its end is told as that of others, never within this call.
    * `undefined` as the end: how it ended cannot be known.
    * @returns `undefined` when it is no longer there, or has ended
    * @throws the system's error, with its code

@@ -53,27 +53,6 @@ describe('turns', () => {
     });
     await promise;
   });
-
-  test('what a stream is given stays its own while it writes', async () => {
-    const turns = new Turns();
-    const buffers: Buffer[] = [];
-    const finish: (() => void)[] = [];
-    const writing = (): Turning => ({
-      step(buffer) {
-        buffers.push(buffer);
-        return new Promise((resolve) => finish.push(resolve));
-      },
-    });
-    turns.add(writing());
-    turns.add(writing());
-    await soon();
-    expect(new Set(buffers).size).toBe(2);
-    finish[0]?.();
-    await soon();
-    turns.add(writing());
-    await soon();
-    expect(buffers[2]).toBe(buffers[0]);
-  });
 });
 
 test('the types say what a plugin gives, and what a host`s program does', () => {

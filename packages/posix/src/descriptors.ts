@@ -22,10 +22,13 @@ export function keepAtExec(fd: number, keep: boolean): void {
 export function placeDescriptors(pairs: readonly (readonly [target: number, source: number])[]): void {
   const free = Math.max(0, ...pairs.map(([target]) => target)) + 1;
   // Out of the way first: one's source may have the number that is another's target.
-  const copies = pairs.map(
-    ([target, source]) => [target, check(cFcntl(source, F_DUPFD_CLOEXEC, free), 'fcntl')] as const,
-  );
+  const copies = pairs.map(([target, source]) => [target, copyDescriptor(source, free)] as const);
   for (const [target, copy] of copies) check(cDup2(copy, target), 'dup2');
+}
+
+/** Copies a descriptor, for this program alone: the lowest number that is free, and not below this one. @throws `EBADF`, `EMFILE` */
+export function copyDescriptor(fd: number, from: number): number {
+  return check(cFcntl(fd, F_DUPFD_CLOEXEC, from), 'fcntl');
 }
 
 /**

@@ -2,8 +2,8 @@
  * Starts processes by posix_spawn(3): twice as fast as child_process, with the errno of the failed exec as an
  * exception, and under a soft descriptor limit below what this process has open.
  */
-import { constants, ftruncateSync } from 'node:fs';
-import { keepAtExec } from './descriptors.ts';
+import { closeSync, constants, ftruncateSync } from 'node:fs';
+import { copyDescriptor, keepAtExec } from './descriptors.ts';
 import { systemError } from './errno.ts';
 import { readLimit, writeLimit } from './limits.ts';
 import type { Limit } from './limits.ts';
@@ -28,7 +28,6 @@ const cSetFlags = declare('int posix_spawnattr_setflags(void *attributes, int16_
 const cSetDefault = declare('int posix_spawnattr_setsigdefault(void *attributes, void *signals)');
 const cSetMask = declare('int posix_spawnattr_setsigmask(void *attributes, void *signals)');
 const EBADF = 9;
-const EINVAL = 22;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
 const STRUCT_SIZE = 512; // 80 and 336 bytes in glibc, less in musl
@@ -84,26 +83,40 @@ export function spawn(request: SpawnRequest): number {
 
 function withActions(request: SpawnRequest, body: (actions: Uint8Array) => number): number {
   const actions = new Uint8Array(STRUCT_SIZE);
+  const copies: number[] = [];
   succeed(cActionsInit(actions), 'posix_spawn_file_actions_init');
   try {
-    if (request.markFd !== undefined) addMark(actions, request, request.markFd);
-    const taken = new Set<number>();
-    for (const [target, source] of request.descriptors) {
-      // dup2 of a descriptor that an earlier action has replaced would pass on the wrong file.
-      if (source !== target && taken.has(source)) throw systemError(EINVAL, 'posix_spawn_file_actions_adddup2');
+    const descriptors = outOfTheWay(request.descriptors, copies);
+    if (request.markFd !== undefined) addMark(actions, { ...request, descriptors }, request.markFd);
+    // While its number is the directory's: the new process may have something else under it.
+    if (request.directoryFd !== undefined) {
+      succeed(cAddFchdir(actions, request.directoryFd), 'posix_spawn_file_actions_addfchdir_np');
+    }
+    for (const [target, source] of descriptors) {
       const refused = cAddDup2(actions, source, target);
       // A caller's descriptor may lie above its own limit; it can be inherited, though not duplicated.
       if (refused === EBADF && source === target) keepAtExec(source, true);
       else succeed(refused, 'posix_spawn_file_actions_adddup2');
-      if (source !== target) taken.add(target);
-    }
-    if (request.directoryFd !== undefined) {
-      succeed(cAddFchdir(actions, request.directoryFd), 'posix_spawn_file_actions_addfchdir_np');
     }
     return body(actions);
   } finally {
     cActionsDestroy(actions);
+    for (const fd of copies) closeSync(fd);
   }
+}
+
+/** The same pairs; of those of ours whose numbers are to be others' in the new process there are copies. */
+function outOfTheWay(descriptors: SpawnRequest['descriptors'], copies: number[]): SpawnRequest['descriptors'] {
+  const replaced = new Set(descriptors.filter(([target, source]) => target !== source).map(([target]) => target));
+  const free = Math.max(-1, ...replaced) + 1;
+  const copyOf = (source: number): number => {
+    const copy = copyDescriptor(source, free);
+    copies.push(copy);
+    return copy;
+  };
+  return descriptors.map(([target, source]) =>
+    target !== source && replaced.has(source) ? [target, copyOf(source)] : [target, source],
+  );
 }
 
 /**

@@ -1,9 +1,11 @@
 /** Processes that an earlier kernel has left, on the running system. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { openReadiness, readProcess } from '@daemontap/posix';
-import type { Readiness } from '@daemontap/posix';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { openReadiness, readProcess, setSubreaper } from '@daemontap/posix';
+import type { ProcessIdentity, Readiness } from '@daemontap/posix';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemProcesses } from './processes.ts';
 import type { SystemProcesses } from './processes.ts';
 
@@ -14,6 +16,7 @@ let last: number | undefined;
 const errors: unknown[] = [];
 
 beforeEach(() => {
+  shell = last = undefined;
   readiness = openReadiness((error) => errors.push(error));
   processes = systemProcesses({ readiness, onError: (error) => errors.push(error), preparing: undefined });
 });
@@ -59,4 +62,56 @@ test('one that has ended and was not reaped is gone', async () => {
   const onEnd = vi.fn();
   expect(processes.adopt(left, onEnd)).toBeUndefined();
   expect(onEnd).not.toHaveBeenCalled();
+});
+
+describe('a process that was left to this one', () => {
+  /** Runs a program in the background of one that ends at once. */
+  const orphan = async (program: string): Promise<ProcessIdentity> => {
+    const parent = spawn('/bin/sh', ['-c', `sh -c '${program}' >/dev/null & echo $!`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [data] = (await once(parent.stdout, 'data')) as [Buffer];
+    if (parent.exitCode === null) await once(parent, 'exit');
+    last = Number(data);
+    expect(last).toBeGreaterThan(1);
+    await vi.waitFor(() => expect(readProcess(last ?? 0)?.parentPid).toBe(process.pid));
+    return { pid: last, startTicks: readProcess(last)?.startTicks ?? 0 };
+  };
+  beforeEach(() => setSubreaper(true));
+  afterEach(() => setSubreaper(false));
+
+  test('is taken over, signalled, reaped, and its end told', async () => {
+    const left = await orphan('kill -STOP $$; exit 9');
+    await vi.waitFor(() => expect(readProcess(left.pid)?.state).toBe('T'));
+    const descriptors = readdirSync('/proc/self/fd').length;
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    expect(processes.adopt(left, resolve)).toMatchObject({ isPaused: true });
+    expect(readdirSync('/proc/self/fd')).toHaveLength(descriptors);
+    processes.signal(left.pid, 'SIGCONT');
+    expect([await promise, readProcess(left.pid)]).toEqual([{ exitCode: 9 }, undefined]);
+  });
+
+  test('is reaped quietly once it was let go, which is harmless when it has ended', async () => {
+    const left = await orphan('exec sleep 1000');
+    const onEnd = vi.fn();
+    const adopted = processes.adopt(left, onEnd);
+    adopted?.close();
+    adopted?.close();
+    processes.signal(left.pid, 'SIGKILL');
+    expect(readProcess(left.pid)?.state).not.toBe('Z');
+    process.kill(left.pid, 'SIGKILL');
+    await vi.waitFor(() => expect(readProcess(left.pid)).toBeUndefined());
+    expect(onEnd).not.toHaveBeenCalled();
+  });
+
+  test('that has ended is gone', async () => {
+    const left = await orphan('exec sleep 1000');
+    process.kill(left.pid, 'SIGKILL');
+    // It is not reaped within this turn.
+    const deadlineMs = performance.now() + 4000;
+    while (readProcess(left.pid)?.state !== 'Z' && performance.now() < deadlineMs);
+    expect(readProcess(left.pid)?.state).toBe('Z');
+    expect(processes.adopt(left, () => {})).toBeUndefined();
+    await vi.waitFor(() => expect(readProcess(left.pid)).toBeUndefined());
+  });
 });

@@ -1,4 +1,5 @@
 /** What is asked of a kernel, and what it answers: over a real socket, of a simulated kernel. */
+import type { Plugin } from '@daemontap/kernel';
 import { describe, expect, test } from 'vitest';
 import { askedKernel } from './kernel.test-support.ts';
 import type { AskedKernel } from './kernel.test-support.ts';
@@ -211,6 +212,38 @@ describe('commands', () => {
     });
     expect(body.service).toMatchObject({ state: 'up', want: 'up' });
     expect(body.service.pid).toBeGreaterThan(before);
+  });
+
+  test('restart is not done by a service that goes on as another process, but by the next start', async () => {
+    await using kernel = await askedKernel(two);
+    const { simulation } = kernel;
+    const first = simulation.processIn('/service/finger');
+    const request = first?.request;
+    if (request === undefined) throw new Error('it does not run');
+    const left = simulation.processes.spawn({ ...request, directoryFd: -1 }, () => {});
+    const finder: Plugin = {
+      name: 'finder',
+      apiVersion: 1,
+      apply({ hooks }) {
+        hooks.findSuccessor.tap('finder', (_service, pid) =>
+          pid === first?.pid ? { pid: left, startTicks: left } : undefined,
+        );
+      },
+    };
+    simulation.kernel.replacePlugins([...simulation.plugins, finder]);
+    let isDone = false;
+    const answer = waiting(kernel, 'finger', { command: 'restart' }, async () => {
+      simulation.endIn('/service/finger');
+      await simulation.advanceMs(1000);
+      await kernel.settle();
+      expect([isDone, simulation.statusOf('finger')?.pid]).toEqual([false, left]);
+      simulation.processes.end(left);
+    });
+    void answer.then(() => (isDone = true));
+    const { body } = await answer;
+    expect(body.service.pid).toBeGreaterThan(left);
+    const { exits } = await details(kernel, 'finger');
+    expect(exits.map(({ pid }) => pid)).toEqual([left]);
   });
 
   test('exit is done once the service is released', async () => {

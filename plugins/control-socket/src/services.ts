@@ -141,11 +141,12 @@ export class Services {
     entry.isAnnounced = true;
     const { pid, sinceNs } = status;
     if (pid !== undefined && entry.pid !== pid) {
+      // Of one that was known nothing has told that it has ended: the service goes on as another one, without a start.
+      if (entry.pid === undefined) entry.starts++;
       // An earlier kernel has started it, or an earlier object of this plugin has seen it: the wall clock tells.
       const agoNs = this.#clock.wallNs() - sinceNs;
       entry.pid = pid;
       entry.beganNs = this.#clock.monotonicNs() - (agoNs > 0n ? agoNs : 0n);
-      entry.starts++;
     }
     this.#listener.changed(entry);
     this.#callWatchers(entry);

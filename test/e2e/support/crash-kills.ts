@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lastStart } from './crash-services.ts';
 import type { CrashService } from './crash-services.ts';
+import { RIGHT_WITHIN_MS } from './crash.ts';
 import type { CrashScan } from './crash.ts';
 import { start } from './start.ts';
 import type { StartedProgram } from './start.ts';
@@ -12,6 +13,8 @@ import { until } from './until.ts';
 
 /** For what a killed svscan has no part in. */
 const LONG_MS = 60_000;
+/** A log host is started once a second, and has much to catch up with. */
+const LOGS_MS = 2000;
 
 /** How often and by which dice an svscan is killed. */
 export interface RandomKills {
@@ -20,27 +23,33 @@ export interface RandomKills {
   readonly seed?: number;
   /** Within how many milliseconds of its start a svscan must be right; default 1000. */
   readonly withinMs?: number;
+  /** Who is killed: one of these each time; default: the svscan. */
+  readonly victims?: readonly ('svscan' | 'host' | 'both')[];
 }
 
 /**
- * Kills the svscan at random instants, half of them while it still starts, some right after a command, and starts it
- * anew. Each that is left alone must be right within a second.
+ * Kills the svscan or log hosts at random instants, half of them while they still start, some right after a command,
+ * and starts the svscan anew. Each that is left alone must be right within a second, and logs go on soon.
  * @throws what is wrong first, with the seed and the round
  */
 export async function killAtRandom(
   scan: CrashScan,
-  { rounds, seed = Date.now() % 1_000_000, withinMs }: RandomKills,
+  { rounds, seed = Date.now() % 1_000_000, withinMs, victims = ['svscan'] }: RandomKills,
 ): Promise<void> {
-  console.log(`killing svscan ${rounds} times at random, seed ${seed}`);
+  console.log(`killing ${victims.join(' or ')} ${rounds} times at random, seed ${seed}`);
   const random = randomFrom(seed);
   for (let round = 1; round <= rounds; round++) {
     await naming(`round ${round}, seed ${seed}`, async () => {
       const isEarly = random() < 0.5;
       if (!isEarly) {
         await scan.right(withinMs);
+        await scan.logsGoOn(LOGS_MS + (withinMs ?? RIGHT_WITHIN_MS));
         await stir(scan, random);
       }
       await sleep(random() * (isEarly ? 400 : 40));
+      const victim = victims[Math.floor(random() * victims.length)];
+      if (victim !== 'svscan') scan.killHosts();
+      if (victim === 'host') return;
       await scan.kill();
       expectNoViolations(scan);
       scan.restart();
@@ -48,6 +57,7 @@ export async function killAtRandom(
   }
   await naming(`after all, seed ${seed}`, async () => {
     await scan.right(withinMs);
+    await scan.logsGoOn(LOGS_MS + (withinMs ?? RIGHT_WITHIN_MS));
     expectNoViolations(scan);
   });
 }
@@ -99,7 +109,7 @@ export interface SystemCalls {
 }
 
 /** One system call of an operation, as strace counts them: the third `openat`. */
-interface SystemCall {
+export interface SystemCall {
   readonly name: string;
   readonly count: number;
 }
@@ -121,12 +131,12 @@ export async function killAtSystemCalls(
   await goBack(scan, operation, LONG_MS);
   const calls = countedCalls(readFileSync(trace, 'latin1'));
   for (let index = from; index < calls.length; index += stride) {
-    const { name, count } = calls[index] ?? { name: '', count: 0 };
+    const call = calls[index] ?? { name: '', count: 0 };
+    const { name, count } = call;
     const what = `svc ${option} ${service.name}, killed at system call ${index} of ${calls.length} (${name}, ${count})`;
     await naming(what, async () => {
       // No two runs are quite the same: one that has fewer of these calls ends alive.
-      const inject = `inject=${name}:signal=KILL:when=${count}`;
-      const isAlive = await carryOut(scan, operation, ['-o', '/dev/null', '-e', `trace=${name}`, '-e', inject]);
+      const isAlive = await carryOut(scan, operation, killingAt(call));
       await goBack(scan, operation, isAlive ? LONG_MS : withinMs, isAlive);
       expectNoViolations(scan);
     });
@@ -134,7 +144,8 @@ export async function killAtSystemCalls(
   return calls.length;
 }
 
-function countedCalls(trace: string): readonly SystemCall[] {
+/** The calls in what strace has written. */
+export function countedCalls(trace: string): readonly SystemCall[] {
   const counts = new Map<string, number>();
   const names = [...trace.matchAll(/^(\w+)\(/gm)].map(([, name = '']) => name);
   return names.map((name) => {
@@ -184,8 +195,13 @@ async function goBack(
   await scan.right(LONG_MS);
 }
 
+/** The words that have strace kill a process at a call, before it is carried out. */
+export function killingAt({ name, count }: SystemCall): readonly string[] {
+  return ['-o', '/dev/null', '-e', `trace=${name}`, '-e', `inject=${name}:signal=KILL:when=${count}`];
+}
+
 /** The main thread does all that counts; the others only wait. Calls are counted from here on. */
-async function attach(svscan: StartedProgram, options: readonly string[]): Promise<StartedProgram> {
+export async function attach(svscan: StartedProgram, options: readonly string[]): Promise<StartedProgram> {
   const strace = start(['strace', '-qq', '-p', String(svscan.pid), ...options], { cwd: '/' });
   const isAttached = (): boolean => /^TracerPid:\s+[1-9]/m.test(statusOf(svscan.pid));
   await until(isAttached, { describe: 'strace is attached', state: strace.stderr, everyMs: 2 });

@@ -23,10 +23,12 @@ export type CrashKind =
   /** Ends two seconds after TERM. */
   | 'slow'
   /** A daemon that puts itself into the background, behind fghack. */
-  | 'fghack';
+  | 'fghack'
+  /** Writes half a megabyte a second to its log, which has to keep up. */
+  | 'burst-logged';
 
 /** How many there are of each: fifty. */
-const counts: Readonly<Record<CrashKind, number>> = {
+const counts: Readonly<Record<Exclude<CrashKind, 'burst-logged'>, number>> = {
   plain: 14,
   logged: 10,
   paused: 4,
@@ -52,14 +54,21 @@ export interface CrashService {
 
 /** All fifty, or so many of each kind. */
 export function crashServices(each?: number): readonly CrashService[] {
-  return (Object.keys(counts) as CrashKind[]).flatMap((kind) =>
-    Array.from({ length: each ?? counts[kind] }, (_, index) => {
-      const isNormallyUp = !['down', 'once', 'done'].includes(kind);
-      const name = `${kind}-${index + 1}`;
-      const want = kind === 'once' || kind === 'done' ? 'once' : isNormallyUp ? 'up' : 'down';
-      return { name, kind, hasLog: kind.endsWith('logged'), isNormallyUp, want, isPaused: kind === 'paused' };
-    }),
+  return (Object.keys(counts) as (keyof typeof counts)[]).flatMap((kind) =>
+    Array.from({ length: each ?? counts[kind] }, (_, index) => crashService(kind, index + 1)),
   );
+}
+
+/** The same, and one that gives its log much to do. */
+export function crashServicesWithBursts(each?: number): readonly CrashService[] {
+  return [...crashServices(each), crashService('burst-logged', 1)];
+}
+
+function crashService(kind: CrashKind, number: number): CrashService {
+  const isNormallyUp = !['down', 'once', 'done'].includes(kind);
+  const want = kind === 'once' || kind === 'done' ? 'once' : isNormallyUp ? 'up' : 'down';
+  const hasLog = kind.endsWith('logged');
+  return { name: `${kind}-${number}`, kind, hasLog, isNormallyUp, want, isPaused: kind === 'paused' };
 }
 
 /**
@@ -85,6 +94,15 @@ elsif ($as eq "log") {
   until ($over) { my $n = sysread STDIN, my $bytes, 65536; next if !defined $n; last if !$n; syswrite $out, $bytes }
   event("end", $pid, $over ? "TERM" : "eof"); exit;
 }
+elsif ($as eq "burst-logged") {
+  my $over; $SIG{TERM} = sub { $over = 1 }; open my $sent, ">", "sent.$pid" or die;
+  for (my $n = 0; !$over; select undef, undef, undef, 0.02) {
+    my $lines = join "", map { "$pid " . $n++ . " " . "x" x 90 . "\\n" } 1 .. 100;
+    while (length $lines) { my $written = syswrite STDOUT, $lines; substr $lines, 0, $written, "" if $written }
+    sysseek $sent, 0, 0; syswrite $sent, sprintf "%09d\\n", $n;
+  }
+  event("end", $pid); exit;
+}
 elsif ($as eq "slow") { $SIG{TERM} = sub { $SIG{TERM} = "IGNORE"; event("term", $pid); sleep 2; event("end", $pid); exit } }
 else { $SIG{TERM} = sub { event("end", $pid); exit } }
 my $end = $as =~ /^(crashing|done)/ ? 20 : -1;
@@ -102,15 +120,22 @@ export function makeCrashServices(
   {
     programPath,
     fghackPath,
+    hasLogServices,
     make,
-  }: { readonly programPath: string; readonly fghackPath: string; make(name: string, command: string): string },
+  }: {
+    readonly programPath: string;
+    readonly fghackPath: string;
+    /** Or else log hosts do their work. */
+    readonly hasLogServices: boolean;
+    make(name: string, command: string): string;
+  },
 ): void {
   writeFileSync(programPath, PROGRAM);
   for (const { name, kind, hasLog, isNormallyUp } of services) {
     const fghack = kind === 'fghack' ? ` 0 ${fghackPath}` : '';
     const path = make(name, `exec perl ${programPath} ${kind}${fghack}`);
     if (!isNormallyUp) writeFileSync(join(path, 'down'), '');
-    if (hasLog) make(join(name, 'log'), `exec perl ${programPath} log`);
+    if (hasLog && hasLogServices) make(join(name, 'log'), `exec perl ${programPath} log`);
   }
 }
 

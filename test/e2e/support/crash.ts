@@ -2,7 +2,7 @@
  * A scan directory whose svscan is killed and started anew, again and again: what svstat says is compared with what the
  * services themselves tell, and what they tell with what must never happen.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   crashServices,
@@ -13,16 +13,21 @@ import {
   startsGoneWrong,
 } from './crash-services.ts';
 import type { CrashService, Start } from './crash-services.ts';
+import { compareLines, compareWithSent, linesIn } from './numbered.ts';
+import type { LinesSeen } from './numbered.ts';
 import { run } from './run.ts';
 import { start } from './start.ts';
 import type { StartedProgram } from './start.ts';
-import { clientsIn, processState, serverEnvironment, startTicksOf } from './supervised.ts';
+import { clientsIn, processState, scannerOf, serverEnvironment, startTicksOf } from './supervised.ts';
 import type { Clients, Combination } from './supervised.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 import { until } from './until.ts';
 
 /** Within so long after its start a supervisor must be right about every service. */
 export const RIGHT_WITHIN_MS = 1000;
+
+/** So much of each stream is written twice at most when a log host is killed. */
+const HOST_BLOCK_SIZE = 131_072;
 
 /** A scan directory of such services. */
 export interface CrashScan extends Clients, AsyncDisposable {
@@ -44,6 +49,14 @@ export interface CrashScan extends Clients, AsyncDisposable {
   right(withinMs?: number): Promise<void>;
   /** What has happened until now that never must. */
   violations(): readonly string[];
+  /** Kills the log hosts with KILL, if they run. */
+  killHosts(): void;
+  /** How often that was so. */
+  readonly hostKills: number;
+  /** Waits until what services write at this moment is in their logs; logs of log hosts alone. */
+  logsGoOn(withinMs: number): Promise<void>;
+  /** What is wrong until now with the lines in the logs of log hosts, where a killed host may have written a block twice. */
+  hostedLines(): readonly string[];
   /** Ends every service and the svscan in order; then all lines must be there. */
   end(): Promise<readonly string[]>;
 }
@@ -52,21 +65,30 @@ export interface CrashScan extends Clients, AsyncDisposable {
 export async function crashScan(
   { server, client }: Pick<Combination, 'server' | 'client'>,
   services: readonly CrashService[] = crashServices(),
+  logs: 'log services' | 'log hosts' = 'log services',
 ): Promise<CrashScan> {
+  const hasLogServices = logs === 'log services';
   const here = temporaryDirectory();
   here.makeDirectory('service');
   const path = (...names: readonly string[]): string => here.join('service', ...names);
   makeCrashServices(services, {
     programPath: here.join('service.pl'),
     fghackPath: server.path('fghack'),
+    hasLogServices,
     make: (name, command) => here.makeService(join('service', name), command),
   });
+  if (!hasLogServices) {
+    const account = process.geteuid?.() === 0 ? { account: 'nobody' } : {};
+    const plugins = [['log-multilog', { script: ['t', 's999999', 'n99999', './main'], ...account }]];
+    writeFileSync(path('daemontap.config.json'), JSON.stringify({ plugins }));
+  }
   const programs: StartedProgram[] = [];
+  let hostKills = 0;
   let startedAtMs = 0;
   const restart = (): void => {
     startedAtMs = performance.now();
     // In a session of its own: what others leave at the same moment is none of its business.
-    const words = ['setsid', server.path('svscan'), path()];
+    const words = ['setsid', ...scannerOf({ server, isUp: !hasLogServices }), path()];
     programs.unshift(start(words, { cwd: here.path, env: serverEnvironment(server, here) }));
   };
   const current = (): StartedProgram => {
@@ -74,7 +96,9 @@ export async function crashScan(
     if (svscan === undefined) throw new Error('there is no svscan');
     return svscan;
   };
-  const allPaths = services.flatMap(({ name, hasLog }) => (hasLog ? [path(name), path(name, 'log')] : [path(name)]));
+  const allPaths = services.flatMap(({ name, hasLog }) =>
+    hasLog && hasLogServices ? [path(name), path(name, 'log')] : [path(name)],
+  );
   const violations = (): readonly string[] => allPaths.flatMap(startsGoneWrong);
   const wrong = async (): Promise<ReadonlyMap<string, string>> => {
     const before = services.map(({ name }) => lastStart(path(name)));
@@ -87,6 +111,12 @@ export async function crashScan(
       found.set(service.name, `svstat says "${said}", but it is ${describeTruth(service, known)}`);
     }
     return found;
+  };
+  const hosted = hasLogServices ? [] : services.filter(({ hasLog }) => hasLog);
+  const problemsOf = (name: string, { problems, repeatedBytes }: LinesSeen): readonly string[] => {
+    const most = hostKills * HOST_BLOCK_SIZE;
+    const repeats = repeatedBytes > most ? [`${repeatedBytes} bytes twice after ${hostKills} kills of the host`] : [];
+    return [...problems, ...repeats].map((problem) => `${name}: ${problem}`);
   };
   const scan: CrashScan = {
     services,
@@ -106,6 +136,28 @@ export async function crashScan(
       }
       await current().exit;
     },
+    get hostKills() {
+      return hostKills;
+    },
+    killHosts() {
+      for (const pid of hostsAmong(programs.flatMap((program) => program.pids()))) {
+        process.kill(pid, 'SIGKILL');
+        hostKills++;
+      }
+    },
+    async logsGoOn(withinMs) {
+      const sizeOf = (name: string): number => sizeIn(path(name, 'main'));
+      const running = hosted.filter(({ kind, want }) => want === 'up' && !kind.startsWith('crashing'));
+      const before = new Map(running.map(({ name }) => [name, sizeOf(name)]));
+      const still = (): readonly string[] =>
+        running.flatMap(({ name }) => (sizeOf(name) > (before.get(name) ?? 0) ? [] : [name]));
+      await until(() => still().length === 0, {
+        describe: 'all logs go on',
+        state: () => [still(), current().stderr().slice(-2000)],
+        timeoutMs: withinMs,
+      });
+    },
+    hostedLines: () => hosted.flatMap(({ name }) => problemsOf(name, compareLines(linesIn(path(name, 'main'))))),
     async right(withinMs = RIGHT_WITHIN_MS) {
       let never: readonly string[] = services.map(({ name }) => name);
       const look = async (): Promise<boolean> => {
@@ -128,13 +180,23 @@ export async function crashScan(
       await current().exit;
       // C's leaves its supervises: the services are told, their logs end with them.
       await scan.trySvc('-dx', ...services.map(({ name }) => name));
-      const logs = services.filter(({ hasLog }) => hasLog).map(({ name }) => `${name}/log`);
+      const logs = services.filter(({ hasLog }) => hasLog && hasLogServices).map(({ name }) => `${name}/log`);
       if (logs.length > 0) await scan.trySvc('-x', ...logs);
       const left = (): readonly number[] => programs.flatMap((program) => program.pids());
       const daemons = services.flatMap(({ name }) => daemonsOf(path(name)));
       for (const pid of left()) if (daemons.includes(pid)) process.kill(pid, 'SIGTERM');
       await until(() => left().length === 0, { describe: 'nothing runs any more', state: left });
-      return [...violations(), ...services.flatMap(({ name, hasLog }) => linesGoneWrong(path(name), hasLog))];
+      const others = services.filter((each) => !hosted.includes(each));
+      return [
+        ...violations(),
+        ...others.flatMap(({ name, hasLog }) => linesGoneWrong(path(name), hasLog)),
+        ...hosted.flatMap(({ name, kind }) => {
+          const lines = linesIn(path(name, 'main'));
+          // A pipe that nobody has open is empty: neither svscan nor a host, nor a service that has ended by itself.
+          const mayBeLost = kind.startsWith('crashing') && hostKills > 0;
+          return problemsOf(name, mayBeLost ? compareLines(lines) : compareWithSent(path(name), lines));
+        }),
+      ];
     },
     async [Symbol.asyncDispose]() {
       for (const program of programs) await program[Symbol.asyncDispose]();
@@ -171,6 +233,23 @@ async function bringAbout(scan: CrashScan): Promise<void> {
   await until(() => missing().length === 0, { describe: 'all have started', state: missing });
   if (paused.length > 0) await scan.svc('-p', ...paused);
   await scan.right(30_000);
+}
+
+function hostsAmong(pids: readonly number[]): readonly number[] {
+  return pids.filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('log-multilog');
+    } catch {
+      return false; // ended meanwhile
+    }
+  });
+}
+
+function sizeIn(dir: string): number {
+  return readdirSync(dir).reduce(
+    (sum, name) => sum + (statSync(join(dir, name), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
 }
 
 /** What is true, by the service's own word. */

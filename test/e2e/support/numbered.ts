@@ -2,9 +2,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { finishedFiles, logFiles } from './multilog.ts';
+import type { LogFile } from './multilog.ts';
 import { linesOf } from './supervised.ts';
 
-/** What is wrong with the lines of a service, `PID NUMBER` each. */
+const ATTEMPTS = 5;
+
+/** What is wrong with the lines of a service, `PID NUMBER` or `PID NUMBER xxx` each. */
 export interface LinesSeen {
   /** What is missing, cut or out of order. */
   readonly problems: readonly string[];
@@ -15,10 +18,29 @@ export interface LinesSeen {
 /** The lines of log directories, from the oldest to the latest, without their stamps. What is cut off is none. */
 export function linesIn(...dirs: readonly string[]): readonly string[] {
   return dirs.flatMap((dir) => {
-    const files = [...finishedFiles(dir), ...logFiles(dir).filter(({ name }) => name === 'current')];
+    const files = filesIn(dir);
     // Whoever was killed within a write has left a piece of a line at the end of its file.
     return files.flatMap(({ text }) => text.split('\n').slice(0, -1).map(withoutStamp));
   });
+}
+
+/** The files of a log directory as they are at one moment, if it has one: a file that is rotated meanwhile is missing. */
+function filesIn(dir: string): readonly LogFile[] {
+  for (let attempt = 1; ; attempt++) {
+    const before = namesIn(dir);
+    const files = [...finishedFiles(dir), ...logFiles(dir).filter(({ name }) => name === 'current')];
+    if (attempt === ATTEMPTS || (!before.includes('previous') && namesIn(dir) === before)) return files;
+  }
+}
+
+function namesIn(dir: string): string {
+  return readdirSync(dir).toSorted().join('\n');
+}
+
+/** Compares lines with each other. */
+export function compareLines(lines: readonly string[]): LinesSeen {
+  const { problems, repeatedBytes } = follow(lines);
+  return { problems, repeatedBytes };
 }
 
 /** Compares lines with each other, and with the counts in `sent.PID` in the directory of a service that does not run. */
@@ -50,7 +72,7 @@ function follow(lines: readonly string[]): {
     const [pid = '', digits = ''] = line.split(' ');
     const number = Number(digits);
     const [place, count] = [places.get(pid) ?? 0, counts.get(pid) ?? 0];
-    if (!/^\d+ \d+$/.test(line)) problems.push(`a line "${line}"`);
+    if (!/^\d+ \d+(?: x+)?$/.test(line)) problems.push(`a line "${line}"`);
     else if (number > place) problems.push(`line "${line}" where "${pid} ${place}" was to come`);
     else if (number < count) repeatedBytes += line.length + 1;
     places.set(pid, number + 1);

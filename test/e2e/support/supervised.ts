@@ -240,6 +240,16 @@ export function processState(pid: number): string | undefined {
   return statFields(pid)?.[0];
 }
 
+/** True while a process waits in write(2) for room in its standard output. */
+export function isWriting(pid: number): boolean {
+  const number = process.arch === 'x64' ? '1' : '64';
+  try {
+    return processState(pid) === 'S' && readFileSync(`/proc/${pid}/syscall`, 'latin1').startsWith(`${number} 0x1 `);
+  } catch {
+    return false; // it has ended meanwhile
+  }
+}
+
 /** When a process began, in clock ticks after boot; `undefined` when there is none. */
 export function startTicksOf(pid: number): number | undefined {
   const fields = statFields(pid);

@@ -5,6 +5,7 @@ const bundledPlugins: Readonly<Record<string, () => Promise<object>>> = {
   'control-fifo': () => import('@daemontap/control-fifo'),
   'control-socket': () => import('@daemontap/control-socket'),
   envdir: () => import('@daemontap/envdir'),
+  fghack: () => import('@daemontap/fghack'),
   'log-multilog': () => import('@daemontap/log-multilog'),
   'log-pino': () => import('@daemontap/log-pino'),
   'log-pipe': () => import('@daemontap/log-pipe'),

@@ -44,6 +44,7 @@ const KINDS = {
   openLogSink: 'asks, may refuse',
   prepareSpawn: 'asks, refuses',
   findRunning: 'asks, refuses',
+  findSuccessor: 'asks, refuses',
   openControl: 'asks, may refuse',
   watchScanDirectory: 'asks',
   statusChanged: 'tells',

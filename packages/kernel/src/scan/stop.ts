@@ -17,6 +17,8 @@ export class OrderlyStop {
   #kills: boolean;
   #deadline: Closeable | undefined;
   #waitingFor: 'main' | 'log' | undefined;
+  /** The process that had its deadline. What a service goes on as after it has none of its own. */
+  #killedPid: number | undefined;
 
   constructor(options: { readonly core: Core; readonly sink: ServiceSink; readonly kills: boolean }) {
     this.#core = options.core;
@@ -27,7 +29,11 @@ export class OrderlyStop {
   /** Takes the next step; to be called whenever something about the pair has changed. */
   proceed({ main, log }: StoppingPair): void {
     if (main !== undefined) {
-      if (this.#waitingFor === 'main') return;
+      if (this.#waitingFor === 'main') {
+        if (this.#killedPid === undefined || main.state.phase !== 'up' || main.state.pid === this.#killedPid) return;
+        this.#killedPid = main.state.pid;
+        return main.command('k');
+      }
       this.#waitingFor = 'main';
       this.#setDeadline(main, ['k']);
       main.leave();
@@ -73,9 +79,10 @@ export class OrderlyStop {
       if (service.state.phase === 'up') {
         const what = next === 'k' ? 'killing it' : 'stopping it';
         log.warning(`${service.directory.label} has not ended for ${Number(stopTimeoutNs) / 1e9} seconds: ${what}`);
+        if (next === 'k') this.#killedPid = service.state.pid;
         service.command(next);
       }
-      this.#setDeadline(service, later);
+      this.#setDeadline(service, later.length > 0 ? later : [next]);
     });
   }
 }

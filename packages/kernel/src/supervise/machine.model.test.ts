@@ -13,6 +13,8 @@ type Happening =
   | { readonly type: 'advance'; readonly ns: bigint }
   /** The process ends, when one runs. */
   | { readonly type: 'exit' }
+  /** The process ends, when one runs, and another one is the service. */
+  | { readonly type: 'move'; readonly paused: boolean }
   /** Plugins answer, when they were asked. */
   | { readonly type: 'answer'; readonly answer: 'prepared' | 'passing' | 'failed' }
   /** What the next start will do. */
@@ -40,6 +42,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     }),
   },
   { weight: 4, arbitrary: fc.constant({ type: 'exit' } as const) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('move' as const), paused: fc.boolean() }) },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -66,6 +69,7 @@ class Shell {
   #lastPid = 0;
   #lastStartNs: bigint | undefined;
   #asking = false;
+  #told: string[] = [];
   #outcome: 'start' | 'passing' | 'failed' = 'start';
   #mayStart: boolean;
   #hasLeft = false;
@@ -105,6 +109,14 @@ class Shell {
         if (this.pid === undefined) break;
         this.pid = undefined;
         this.dispatch({ type: 'ended', atNs: this.nowNs });
+        break;
+      case 'move':
+        if (this.pid === undefined) break;
+        this.pid = ++this.#lastPid;
+        this.#told = [];
+        this.dispatch({ type: 'moved', pid: this.pid, paused: what.paused });
+        if (this.state.want === 'down') expect(this.#told, 'who is to stop is told').toEqual(['SIGTERM', 'SIGCONT']);
+        else expect(this.#told).toEqual([]);
         break;
       case 'answer':
         if (!this.#asking) break;
@@ -171,6 +183,7 @@ class Shell {
       }
       case 'signal':
         expect(effect.pid, 'signals go to the process that runs').toBe(this.pid);
+        this.#told.push(effect.signal);
         break;
       case 'wake':
         expect(this.state, 'a wake is for a state that has it').toMatchObject({

@@ -59,6 +59,7 @@ const due: Event = { type: 'due', atNs };
 const prepared: Event = { type: 'prepared', atNs };
 const started: Event = { type: 'started', pid: 7, atNs };
 const ended: Event = { type: 'ended', atNs };
+const moved = (fields: { readonly paused: boolean }): Event => ({ type: 'moved', pid: 7, ...fields });
 const failed = (passing: boolean): Event => ({ type: 'startFailed', passing, atNs });
 const settled = (wanted: 'up' | 'down'): Event => ({ type: 'settled', want: wanted, atNs });
 
@@ -288,6 +289,37 @@ describe('up', () => {
   });
 });
 
+describe('up, and going on as another process', () => {
+  const before = up({ pid: 6, want: 'up' });
+
+  test.each(['up', 'once'] as const)(
+    'wanted %s: it has the new pid, and was started when the first one was',
+    (wanted) => {
+      expect(transition({ ...before, want: wanted }, moved({ paused: false }))).toEqual([
+        up({ want: wanted }),
+        announce,
+      ]);
+    },
+  );
+  test('it is paused where that one is, and nowhere else', () => {
+    expect(transition(before, moved({ paused: true }))).toEqual([up({ paused: true }), announce]);
+    expect(transition(up({ pid: 6, paused: true }), moved({ paused: false }))).toEqual([up(), announce]);
+  });
+  test.each([true, false])('wanted down, the new one is told to stop, paused or not: %s', (paused) => {
+    expect(transition(up({ pid: 6, want: 'down' }), moved({ paused }))).toEqual([
+      up({ want: 'down' }),
+      announce,
+      ...stop,
+    ]);
+  });
+  test('it goes on leaving', () => {
+    expect(transition(up({ pid: 6, leaving: true }), moved({ paused: false }))).toEqual([
+      up({ leaving: true }),
+      announce,
+    ]);
+  });
+});
+
 describe('what changes nothing', () => {
   const events: readonly Event[] = [
     want('up'),
@@ -305,16 +337,17 @@ describe('what changes nothing', () => {
     failed(true),
     failed(false),
     ended,
+    moved({ paused: false }),
   ];
   test.each(events)('nothing follows on $type once supervision has ended', (event) => {
     expect(transition(gone('once'), event)).toEqual([gone('once')]);
   });
 
   const idle: readonly (readonly [State, readonly Event['type'][]])[] = [
-    [settling(), ['signal', 'due', 'prepared', 'started', 'startFailed', 'ended']],
-    [down(), ['signal', 'settled', 'prepared', 'started', 'startFailed', 'ended']],
-    [preparing(), ['signal', 'settled', 'due', 'started', 'ended']],
-    [starting(), ['signal', 'settled', 'due', 'prepared', 'ended']],
+    [settling(), ['signal', 'due', 'prepared', 'started', 'startFailed', 'ended', 'moved']],
+    [down(), ['signal', 'settled', 'prepared', 'started', 'startFailed', 'ended', 'moved']],
+    [preparing(), ['signal', 'settled', 'due', 'started', 'ended', 'moved']],
+    [starting(), ['signal', 'settled', 'due', 'prepared', 'ended', 'moved']],
     [up(), ['settled', 'due', 'prepared', 'started', 'startFailed']],
   ];
   test.each(idle)('$phase is deaf to what cannot happen then', (state, types) => {

@@ -56,7 +56,9 @@ export type Event =
   | { readonly type: 'started'; readonly pid: number; readonly atNs: bigint }
   /** `passing`: the system was out of something, so even a service wanted `once` tries again. */
   | { readonly type: 'startFailed'; readonly passing: boolean; readonly atNs: bigint }
-  | { readonly type: 'ended'; readonly atNs: bigint };
+  | { readonly type: 'ended'; readonly atNs: bigint }
+  /** The process has ended, and the service goes on as another one. */
+  | { readonly type: 'moved'; readonly pid: number; readonly paused: boolean };
 
 /** What to do, as data. `wake` replaces the wake before it; `announce` publishes the new state. */
 export type Effect =
@@ -88,6 +90,7 @@ const spawn: Effect = { type: 'spawn' };
 const release: Effect = { type: 'release' };
 const wake = (atNs: bigint): Effect => ({ type: 'wake', atNs });
 const signal = (pid: number, name: Signal): Effect => ({ type: 'signal', pid, signal: name });
+const stop = (pid: number): readonly Effect[] => [signal(pid, 'SIGTERM'), signal(pid, 'SIGCONT')];
 
 const stay = (state: State): Step => [state];
 const republish = (state: State): Step => [state, announce];
@@ -127,6 +130,7 @@ const table: Table = {
     started: stay,
     startFailed: stay,
     ended: stay,
+    moved: stay,
   },
   down: {
     want: (s, { want, atNs }) => rest({ ...s, want, again: want !== 'down', asked: true, atNs }),
@@ -144,6 +148,7 @@ const table: Table = {
     started: stay,
     startFailed: stay,
     ended: stay,
+    moved: stay,
   },
   preparing: {
     // A `d` in time is never followed by one more start.
@@ -163,12 +168,13 @@ const table: Table = {
     due: stay,
     started: stay,
     ended: stay,
+    moved: stay,
   },
   starting: {
     started: ({ want, leaving }, { pid, atNs }) => [
       { phase: 'up', want, pid, startedAtNs: atNs, paused: false, leaving },
       announce,
-      ...(want === 'down' ? [signal(pid, 'SIGTERM'), signal(pid, 'SIGCONT')] : []),
+      ...(want === 'down' ? stop(pid) : []),
     ],
     startFailed: failed,
     want: (s, { want }) => [{ ...s, want }, announce],
@@ -180,12 +186,11 @@ const table: Table = {
     due: stay,
     prepared: stay,
     ended: stay,
+    moved: stay,
   },
   up: {
     want: (s, { want }) =>
-      want === 'down'
-        ? [{ ...s, want, paused: false }, signal(s.pid, 'SIGTERM'), signal(s.pid, 'SIGCONT'), announce]
-        : [{ ...s, want }, announce],
+      want === 'down' ? [{ ...s, want, paused: false }, ...stop(s.pid), announce] : [{ ...s, want }, announce],
     signal: (s, event) => [s, signal(s.pid, event.signal)],
     pause: (s) => [{ ...s, paused: true }, announce, signal(s.pid, 'SIGSTOP')],
     continue: (s) => [{ ...s, paused: false }, announce, signal(s.pid, 'SIGCONT')],
@@ -193,6 +198,9 @@ const table: Table = {
     // `once` has had its run. A service that lived for a second is started again at once.
     ended: ({ want, leaving, startedAtNs }, { atNs }) =>
       rest({ want, again: want === 'up', asked: false, leaving, notBeforeNs: startedAtNs + SECOND_NS, atNs }),
+    // It was started when the first one was. One that is to stop has not been told.
+    moved: (s, { pid, paused }) =>
+      s.want === 'down' ? [{ ...s, pid, paused: false }, announce, ...stop(pid)] : [{ ...s, pid, paused }, announce],
     settled: stay,
     due: stay,
     prepared: stay,
@@ -211,6 +219,7 @@ const table: Table = {
     started: stay,
     startFailed: stay,
     ended: stay,
+    moved: stay,
   },
 };
 

@@ -8,7 +8,7 @@ import type { ControlPort, KernelHooks, LeftService, LogSink, ServiceDirectory, 
 import { closeAll } from '../close-all.ts';
 import { ask } from '../plugin/ask.ts';
 import type { Answer } from '../plugin/ask.ts';
-import type { Closeable, HeldDirectory, ProcessEnd, SpawnPlan } from '../ports.ts';
+import type { Closeable, HeldDirectory, ProcessEnd, ProcessIdentity, SpawnPlan } from '../ports.ts';
 import { commandEvent } from './commands.ts';
 import type { Command } from './commands.ts';
 import { transition } from './machine.ts';
@@ -30,6 +30,9 @@ export interface ServiceOptions {
   /** A step is done. At `gone` everything is closed. */
   onChange(state: State): void;
 }
+
+/** A process that was taken over. */
+type Taken = Omit<Extract<Event, { type: 'moved' }>, 'type'>;
 
 const SECOND_NS = 1_000_000_000n;
 
@@ -56,6 +59,10 @@ export class Service {
   #sinceNs: bigint;
   #timer: Closeable | undefined;
   #settling: Closeable | undefined;
+  /** The process, where it was not started here. */
+  #adopted: Closeable | undefined;
+  /** Set while it goes on as a process that nobody knows yet: its pid is that of one that has ended. */
+  #asking: Closeable | undefined;
   #plan: { readonly plan: SpawnPlan; readonly sink: LogSink | undefined } | undefined;
 
   /**
@@ -92,7 +99,7 @@ export class Service {
     let left: LeftService | undefined;
     try {
       left = core.hooks.findRunning.call(directory);
-      this.#state = (left && this.#resume(left, nowNs)) ?? this.#state;
+      this.#state = this.#resume(left, nowNs) ?? this.#state;
       core.hooks.openControl.call(directory, this.#port());
       if (this.#state.phase !== 'settling') options.onSettled?.();
     } catch (error) {
@@ -102,7 +109,9 @@ export class Service {
     if (this.#state.phase === 'settling') this.#settling = whenQuiet(core.ports, held, () => this.#settled());
     if (this.#state.phase === 'up') {
       this.#holdSink();
-      if (left?.stopDue === true) this.dispatch({ type: 'want', want: 'down', atNs: nowNs });
+      // Who goes on for one that was told to stop has not been told.
+      const stopDue = left?.stopDue === true || (this.#state.want === 'down' && this.#state.pid !== left?.process?.pid);
+      if (stopDue) this.dispatch({ type: 'want', want: 'down', atNs: nowNs });
     }
     if (this.#state.phase === 'down' && this.#state.startAtNs !== undefined) this.#wakeAt(this.#state.startAtNs);
     this.dispatch({ type: 'due', atNs: nowNs });
@@ -174,7 +183,6 @@ export class Service {
   }
 
   #perform(effect: Effect): void {
-    const { processes } = this.#core.ports;
     switch (effect.type) {
       case 'announce':
         this.#isNews = true; // published once the turn is over: an end and the next start are one change
@@ -186,11 +194,7 @@ export class Service {
         this.#spawn();
         break;
       case 'signal':
-        try {
-          processes.signal(effect.pid, effect.signal);
-        } catch (cause) {
-          this.#core.log.warning(`unable to send ${effect.signal} to ${this.directory.label}`, this.#about(cause));
-        }
+        this.#signal(effect);
         break;
       case 'wake':
         this.#wakeAt(effect.atNs);
@@ -203,24 +207,46 @@ export class Service {
     }
   }
 
+  #signal({ pid, signal }: Extract<Effect, { type: 'signal' }>): void {
+    if (this.#asking !== undefined) {
+      // The pid may be somebody else's by now. A stop must end nevertheless.
+      if (signal !== 'SIGKILL' || this.#state.want !== 'down') return;
+      const message = `unable to kill ${this.directory.label}: nobody knows its process`;
+      this.#core.log.warning(message, { service: this.directory });
+      this.#asking.close();
+      this.#asking = undefined;
+      this.#over(pid, undefined);
+      return;
+    }
+    try {
+      this.#core.ports.processes.signal(pid, signal);
+    } catch (cause) {
+      this.#core.log.warning(`unable to send ${signal} to ${this.directory.label}`, this.#about(cause));
+    }
+  }
+
   /** Goes on where an earlier kernel was ended. `undefined`: there is nothing to go on with. */
-  #resume({ process, want, startDue, leaving, sinceNs }: LeftService, nowNs: bigint): State | undefined {
-    const { clock, processes } = this.#core.ports;
+  #resume(left: LeftService | undefined, nowNs: bigint): State | undefined {
+    const { clock } = this.#core.ports;
+    const { process, want = this.#state.want, leaving = false, sinceNs = clock.wallNs() } = left ?? {};
     const agoNs = clock.wallNs() - sinceNs;
     // A log service has met the end of its input where nobody was left to hold it: what is written next must find it.
     // For others what was known counts, as far as a clock that may be set can tell.
     const startedAtNs = this.directory.role === 'log' ? nowNs - SECOND_NS : agoNs > 0n ? nowNs - agoNs : nowNs;
-    const adopted = process && processes.adopt(process, (end) => this.#ended(process.pid, end));
-    if (process !== undefined && adopted !== undefined) {
-      this.#opened.push(adopted);
-      this.#sinceNs = sinceNs;
-      const { pid } = process;
-      this.#core.log.info(`${this.directory.label} runs already (pid ${pid})`, { service: this.directory });
-      return { phase: 'up', want, pid, startedAtNs, paused: adopted.isPaused, leaving };
+    const found = (process && this.#take(process)) ?? this.#successor(process?.pid);
+    if (found === 'later') {
+      if (process === undefined) throw new KernelError('PROCESS_UNKNOWN', `unable to find ${this.directory.label}`);
+      this.#askAgain(process.pid, undefined);
+      return { phase: 'up', want, pid: process.pid, startedAtNs, paused: false, leaving };
     }
-    if (leaving) return undefined; // it has left, and begins anew as any directory that is found
+    if (found !== undefined) {
+      if (found.pid === process?.pid) this.#sinceNs = sinceNs;
+      this.#core.log.info(`${this.directory.label} runs already (pid ${found.pid})`, { service: this.directory });
+      return { phase: 'up', want, ...found, startedAtNs, leaving };
+    }
+    if (left === undefined || leaving) return undefined; // it has left, and begins anew as any directory that is found
     if (process === undefined) this.#sinceNs = sinceNs;
-    const again = want === 'up' || (want === 'once' && startDue);
+    const again = want === 'up' || (want === 'once' && left.startDue);
     const notBeforeNs = startedAtNs + SECOND_NS;
     return { phase: 'down', want, notBeforeNs, startAtNs: again ? notBeforeNs : undefined, asked: false, leaving };
   }
@@ -356,14 +382,51 @@ export class Service {
     this.dispatch({ type: 'startFailed', passing, atNs: ports.clock.monotonicNs() });
   }
 
+  #take({ pid, startTicks }: ProcessIdentity): Taken | undefined {
+    const adopted = this.#core.ports.processes.adopt({ pid, startTicks }, (end) => this.#ended(pid, end));
+    if (adopted === undefined) return undefined;
+    this.#adopted?.close();
+    this.#adopted = adopted;
+    return { pid, paused: adopted.isPaused };
+  }
+
+  /** What it goes on as. One that was found may have ended since, and gone on as yet another one: a few times, at once. */
+  #successor(pid: number | undefined): Taken | 'later' | undefined {
+    for (let finds = 0; finds < 5; finds++) {
+      const found = this.#core.hooks.findSuccessor.call(this.directory, pid);
+      if (found === undefined || found === 'later') return found;
+      const taken = this.#take(found);
+      if (taken !== undefined) return taken;
+    }
+    return 'later';
+  }
+
   #ended(pid: number, end: ProcessEnd | undefined): void {
+    let next: Taken | 'later' | undefined = 'later';
+    try {
+      next = this.#successor(pid);
+    } catch (error) {
+      const { message, cause } = explain(error, `unable to find what ${this.directory.label} goes on as`);
+      if (this.#asking === undefined) this.#core.log.warning(message, this.#about(cause));
+    }
+    if (next === 'later') return this.#askAgain(pid, end);
+    this.#asking = undefined;
+    if (next === undefined) this.#over(pid, end);
+    else this.dispatch({ type: 'moved', ...next });
+  }
+
+  #askAgain(pid: number, end: ProcessEnd | undefined): void {
+    const { clock } = this.#core.ports;
+    this.#asking = clock.wakeAt(clock.monotonicNs() + SECOND_NS, () => this.#ended(pid, end));
+  }
+
+  #over(pid: number, end: ProcessEnd | undefined): void {
     this.#core.hooks.serviceEnded.call(this.directory, pid, end);
     this.dispatch({ type: 'ended', atNs: this.#core.ports.clock.monotonicNs() });
   }
 
   #close(): void {
-    this.#timer?.close();
-    this.#settling?.close();
+    for (const each of [this.#timer, this.#settling, this.#adopted, this.#asking]) each?.close();
     closeAll(this.#opened, (error) => {
       const { message, cause } = explain(error, 'unable to close what was opened');
       this.#core.log.warning(`${message} for ${this.directory.label}`, this.#about(cause));

@@ -56,6 +56,7 @@ export class LogHosts {
   readonly #streams = new Map<string, Entry>();
   /** The plugin was closed, and none has taken its place. */
   #isLeft = false;
+  #keepsStrays = false;
 
   constructor(setUp: LogHostsSetUp) {
     this.#setUp = setUp;
@@ -63,6 +64,7 @@ export class LogHosts {
     // By then all services are known, and who is left over is an earlier kernel's, which had other accounts.
     const { clock } = setUp.kernel;
     clock.wakeAt(clock.monotonicNs() + STRAYS_AFTER_NS, () => {
+      if (this.#keepsStrays) return;
       dismissStrays(setUp.dir, (name) => name.startsWith(PREFIX) && !this.#hosts.has(name.slice(PREFIX.length)));
     });
   }
@@ -96,11 +98,16 @@ export class LogHosts {
     return existsSync(this.#pipePathOf(service));
   }
 
-  /** Is told where the process of a host runs. */
-  runs(name: string, runsIn: string | undefined): void {
+  /** Is told where the process of a host runs, and whether it is to run. */
+  runs(name: string, runsIn: string | undefined, isWanted: boolean): void {
     if (runsIn === undefined) this.#running.delete(name);
     else this.#running.set(name, runsIn);
-    this.#hosts.get(name)?.runs(runsIn);
+    this.#hosts.get(name)?.runs(runsIn, isWanted);
+  }
+
+  /** A pipe is left that cannot be read now: whoever reads it from before is to go on. */
+  keepStrays(): void {
+    this.#keepsStrays = true;
   }
 
   /** The stream of a service, as its options are now. @throws `PIPE_FAILED`, and what `streamOf` throws */
@@ -164,7 +171,7 @@ export class LogHosts {
       },
     });
     this.#hosts.set(name, host);
-    host.runs(this.#running.get(name));
+    host.runs(this.#running.get(name), true);
     return host;
   }
 

@@ -12,6 +12,8 @@ import type { LogStream } from './stream.ts';
 
 /** A host that was just started does not listen yet. */
 const CONNECT_EVERY_NS = 20_000_000n;
+/** A host that is well has answered by then. */
+const SILENT_FOR_NS = 10_000_000_000n;
 /** There may be room later. */
 const REFUSED_AGAIN_NS = 5_000_000_000n;
 
@@ -42,6 +44,9 @@ export class LogHost {
   /** Where its directory is, while it runs. */
   #runsIn: string | undefined;
   #timer: Closeable | undefined;
+  /** Since when it was to run and has not answered; monotonic clock. */
+  #silentSinceNs: bigint | undefined;
+  #hasComplained = false;
 
   constructor(setUp: LogHostSetUp) {
     this.#setUp = setUp;
@@ -81,8 +86,10 @@ export class LogHost {
   }
 
   /** Is told what the host's process does: it is connected to where it runs. */
-  runs(runsIn: string | undefined): void {
+  runs(runsIn: string | undefined, isWanted: boolean): void {
     this.#runsIn = runsIn;
+    if (!isWanted) this.#silentSinceNs = undefined;
+    else if (!this.#isGreeted) this.#silentSinceNs ??= this.#setUp.kernel().clock.monotonicNs();
     if (runsIn === undefined) this.#disconnected();
     else if (this.#channel === undefined) this.#connect();
   }
@@ -113,6 +120,7 @@ export class LogHost {
   #connect(): void {
     const { clock, readiness } = this.#setUp.kernel();
     if (this.#runsIn === undefined || this.#channel !== undefined) return;
+    this.#complainWhereSilent();
     try {
       const fd = connectForPackets(`${this.#runsIn}/${SOCKET}`);
       this.#channel = new Channel({
@@ -137,11 +145,21 @@ export class LogHost {
     this.#timer = clock.wakeAt(clock.monotonicNs() + CONNECT_EVERY_NS, () => this.#connect());
   }
 
+  #complainWhereSilent(): void {
+    const { clock, log } = this.#setUp.kernel();
+    const sinceNs = this.#silentSinceNs;
+    if (this.#hasComplained || sinceNs === undefined || clock.monotonicNs() - sinceNs < SILENT_FOR_NS) return;
+    this.#hasComplained = true;
+    log.warning(`log host ${this.#setUp.name} does not answer: what services write waits in their pipes`);
+  }
+
   #hear(answer: Answer | undefined): void {
     if (answer === undefined) return;
     if (answer.type === 'hello') {
       if (answer.protocol === PROTOCOL && answer.generation === this.#setUp.generation()) {
         this.#isGreeted = true;
+        this.#silentSinceNs = undefined;
+        this.#hasComplained = false;
         for (const stream of this.#streams.values()) this.#tell(stream);
         for (const id of this.#givenUp.keys()) this.#haveYielded(id);
       } else {

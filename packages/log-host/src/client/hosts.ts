@@ -60,6 +60,7 @@ export function openLogHosts(kernel: PluginKernel, options: LogHostsOptions): vo
       hosts().open(service);
     } catch (cause) {
       // It is no reason not to supervise the service: its next start will be refused.
+      hosts().keepStrays();
       log.warning(`unable to go on with the log of ${service.label}`, { service, cause });
     }
   });
@@ -74,8 +75,8 @@ export function openLogHosts(kernel: PluginKernel, options: LogHostsOptions): vo
     const words = [hosts().generation, ...(name === OWN ? [] : name.split('-'))];
     return { ...plan, ...startOfHost({ program, plan, words }) };
   });
-  hooks.statusChanged.tap(plugin, (service, { pid }) => {
+  hooks.statusChanged.tap(plugin, (service, { pid, want }) => {
     const name = hostNameOf(service);
-    if (name !== undefined) hosts().runs(name, pid === undefined ? undefined : service.path);
+    if (name !== undefined) hosts().runs(name, pid === undefined ? undefined : service.path, want !== 'down');
   });
 }

@@ -4,7 +4,8 @@
 export interface HostedSink {
   /**
    * Takes whole lines, a piece of a line that is too long to wait for, or the last one as it is. `undefined`: all is
-   * written; else it is when the promise resolves, and nothing else is given before. The bytes are the host's again then.
+   * written; else it is when the promise resolves. The bytes are the host's again at once, and more may be given before:
+   * all is written in the order in which it was given.
    * It never rejects: what cannot be written now is tried until it can be, and `trouble` tells.
    */
   take(block: Buffer): Promise<void> | undefined;

@@ -116,10 +116,12 @@ class LogHost {
 
   #carryOut({ bytes, fds }: Packet, channel: Channel, host: StreamHost): void {
     const order = decode<Order>(bytes);
-    const [pipeFd, directoryFd] = fds;
+    const [pipeFd, directoryFd, ...others] = fds;
     if (order?.type === 'open' && pipeFd !== undefined && directoryFd !== undefined && !this.#isLeaving) {
-      this.#open({ ...order, pipeFd, directoryFd }, host);
-      return;
+      if (others.length === 0 && fstatSync(pipeFd).isFIFO() && fstatSync(directoryFd).isDirectory()) {
+        this.#open({ ...order, pipeFd, directoryFd }, host);
+        return;
+      }
     }
     for (const fd of fds) closeSync(fd);
     if (order?.type === 'open' && !this.#isLeaving) this.#send({ type: 'refused', id: order.id }, [channel]);
@@ -128,9 +130,10 @@ class LogHost {
         this.#send({ type: 'hello', protocol: PROTOCOL, generation: this.#generation }, [channel]);
         break;
       case 'ending':
-        this.#streams.get(order.id)?.setEnding(true);
+        this.#setEnding(order.id);
         break;
       case 'yield':
+        this.#forgetNext(order.id); // or it would be the one that goes on
         if (this.#streams.has(order.id)) this.#streams.get(order.id)?.finish();
         else this.#send({ type: 'ended', id: order.id });
         break;
@@ -173,6 +176,12 @@ class LogHost {
     if (!this.#isLeaving) this.#send({ type: 'ended', id });
     this.#exitWhereDone();
     this.#wait();
+  }
+
+  #setEnding(id: string): void {
+    const next = this.#next.get(id);
+    if (next === undefined) this.#streams.get(id)?.setEnding(true);
+    else this.#next.set(id, { ...next, isEnding: true });
   }
 
   #forgetNext(id: string): void {

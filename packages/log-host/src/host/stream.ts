@@ -8,6 +8,7 @@ import { hasCode, isHungUp, tryLock } from '@daemontap/posix';
 import type { PipeReader } from '@daemontap/posix';
 import type { Trouble } from '../protocol.ts';
 import type { HostedSink, LogHostProgram } from './hosted-sink.ts';
+import { BLOCK_SIZE } from './turns.ts';
 
 const NEWLINE = 0x0a;
 const OPEN_AGAIN_MS = 1000;
@@ -111,22 +112,25 @@ export class HostStream {
       this.#lookAgain(length);
       return undefined;
     }
-    const written = this.#sink.take(buffer.subarray(0, taken));
+    const written = takeInTwo(this.#sink, buffer.subarray(0, taken));
     if (written === undefined) {
       reader.discard(pipeFd, taken);
       this.#host.wantsTurn(this);
       return undefined;
     }
-    return this.#during(written.then(() => this.#isAbandoned || reader.discard(pipeFd, taken)));
+    return this.#during(written.then(() => void (this.#isAbandoned || reader.discard(pipeFd, taken))));
   }
 
   /** How much of what is there is to be written now. */
   #wholeLines(buffer: Buffer, length: number): number {
-    const lines = buffer.lastIndexOf(NEWLINE, length - 1) + 1;
-    if (lines > 0) return lines;
+    const lines = linesIn(buffer, length);
+    if (lines > 0 || length === buffer.length) return lines || length;
+    const { reader } = this.#host;
     const { pipeFd } = this.definition;
-    const isAll = this.#isEnding || length === buffer.length || isHungUp(pipeFd) || this.#host.reader.isFull(pipeFd);
-    return isAll ? length : 0;
+    if (!this.#isEnding && !isHungUp(pipeFd) && !reader.isFull(pipeFd)) return 0;
+    // No more will come: but it may have come between the two looks.
+    const all = reader.peek(pipeFd, buffer) ?? 0;
+    return linesIn(buffer, all) || all;
   }
 
   /**
@@ -217,6 +221,20 @@ function reasonOf(cause: unknown): Pick<Trouble, 'reason' | 'code'> {
   if (!(cause instanceof Error)) return {};
   const { message: reason } = cause;
   return 'code' in cause && typeof cause.code === 'string' ? { reason, code: cause.code } : { reason };
+}
+
+/** Gives a sink a block: where it is a large one the first half is written while the second is put together. */
+function takeInTwo(sink: HostedSink, block: Buffer): Promise<unknown> | undefined {
+  const half = block.length > BLOCK_SIZE / 2 ? block.lastIndexOf(NEWLINE, BLOCK_SIZE / 2 - 1) + 1 : 0;
+  if (half === 0) return sink.take(block);
+  const first = sink.take(block.subarray(0, half));
+  const second = sink.take(block.subarray(half));
+  return first === undefined ? second : Promise.all([first, second]);
+}
+
+/** Where the last line that is finished ends. */
+function linesIn(buffer: Buffer, length: number): number {
+  return length === 0 ? 0 : buffer.lastIndexOf(NEWLINE, length - 1) + 1;
 }
 
 function isLocked(fd: number): boolean {

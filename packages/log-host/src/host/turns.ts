@@ -10,14 +10,15 @@ const TURN_MS = 5;
 
 /** Something that takes turns. */
 export interface Turning {
-  /** Does what there is to do with one block; `undefined`: it is done, or there is nothing. */
+  /** Does what there is to do with one block, for which there is room; `undefined`: it is done, or there is nothing. */
   step(buffer: Buffer): Promise<void> | undefined;
 }
 
 /** The ring. */
 export class Turns {
   readonly #waiting = new Set<Turning>();
-  readonly #buffers: Buffer[] = [];
+  /** Of whoever's turn it is, until it gives it on. */
+  readonly #buffer = Buffer.allocUnsafeSlow(BLOCK_SIZE);
   #writing = 0;
   #isRunning = false;
 
@@ -44,12 +45,8 @@ export class Turns {
   }
 
   #step(stream: Turning): void {
-    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(BLOCK_SIZE);
-    const work = stream.step(buffer);
-    if (work === undefined) {
-      this.#buffers.push(buffer);
-      return;
-    }
+    const work = stream.step(this.#buffer);
+    if (work === undefined) return;
     this.#writing++;
     let isCounted = true;
     const uncount = (): void => {
@@ -64,7 +61,6 @@ export class Turns {
     const hangs = setTimeout(uncount, HANGS_AFTER_MS);
     void work.then(() => {
       clearTimeout(hangs);
-      if (this.#buffers.length < AT_ONCE) this.#buffers.push(buffer);
       uncount();
     });
   }

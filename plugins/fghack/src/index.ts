@@ -1,0 +1,2 @@
+export { fghack } from './fghack.ts';
+export type { FghackOptions } from './fghack.ts';
