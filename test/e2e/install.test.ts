@@ -137,7 +137,7 @@ describe('npm pack', () => {
     expect(paths).toEqual(expect.arrayContaining(['README.md', 'package.json']));
     const isCli = name === '@daemontap/cli';
     const wanted = isCli
-      ? /^(README\.md|package\.json|bin\/[\w-]+|dist\/\w+\.cjs|launch\/[\w.-]+|demo\/.*\brun)$/
+      ? /^(README\.md|package\.json|bin\/[\w-]+|dist\/[\w-]+\.cjs|launch\/[\w.-]+|demo\/.*\brun)$/
       : /^(README\.md|package\.json|dist\/.*\.(js|d\.ts))$/;
     expect(paths.filter((path) => !wanted.test(path) || /\.test\.|\.map$/.test(path))).toEqual([]);
     if (isCli) {

@@ -81,7 +81,7 @@ test('nobody there, a name that is taken, a path that is too long: the system`s 
   expect(() => connectForPackets(path)).toThrow('ENOENT');
   keep(listenForPackets(path));
   expect(() => listenForPackets(path)).toThrow('EADDRINUSE');
-  expect(() => listenForPackets(`/${'x'.repeat(200)}`)).toThrow('too long');
+  expect(() => listenForPackets(`/${'x'.repeat(200)}`)).toThrow('ENAMETOOLONG');
 });
 
 test('the types say what a packet is', () => {

@@ -5,8 +5,8 @@
 import { closeSync } from 'node:fs';
 import { hasCode } from './errno.ts';
 import { addressOf, check, declare } from './native.ts';
+import { openUnixSocket, withAddress } from './socket-address.ts';
 
-const cSocket = declare('int socket(int domain, int type, int protocol)');
 const cBind = declare('int bind(int fd, const void *address, unsigned int length)');
 const cListen = declare('int listen(int fd, int backlog)');
 const cConnect = declare('int connect(int fd, const void *address, unsigned int length)');
@@ -14,8 +14,6 @@ const cAccept = declare('int accept4(int fd, void *address, void *length, int fl
 const cSend = declare('long sendmsg(int fd, const void *message, int flags)');
 const cReceive = declare('long recvmsg(int fd, void *message, int flags)');
 
-const AF_UNIX = 1;
-const SOCK_SEQPACKET = 5;
 const SOCK_FLAGS = 0o2004000; // CLOEXEC, NONBLOCK
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
@@ -23,8 +21,6 @@ const MSG_NOSIGNAL = 0x4000;
 const MSG_TRUNC = 0x20;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 
-/** The longest path of a socket, in bytes; a longer one is reached through a directory that is open. */
-const PATH_MAX = 107;
 /** The largest packet, in bytes: what the system takes in one piece without being asked for more. */
 export const PACKET_MAX = 131_072;
 /** The most descriptors that a packet carries. */
@@ -123,14 +119,9 @@ function messageOf(bytes: Buffer, control: Buffer): { readonly header: Buffer; r
 }
 
 function opened(path: string, use: (fd: number, address: Buffer) => void): number {
-  const name = Buffer.from(path);
-  if (name.length > PATH_MAX) {
-    throw Object.assign(new Error('the path of a socket is too long'), { code: 'ENAMETOOLONG', path });
-  }
-  const address = Buffer.concat([Buffer.from(new Uint16Array([AF_UNIX]).buffer), name, Buffer.alloc(1)]);
-  const fd = check(cSocket(AF_UNIX, SOCK_SEQPACKET | SOCK_FLAGS, 0), 'socket');
+  const fd = openUnixSocket('packets');
   try {
-    use(fd, address);
+    withAddress(path, (address) => use(fd, address));
     return fd;
   } catch (error) {
     closeSync(fd);

@@ -20,7 +20,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
 import { peerGroups, peerOf } from './peer.ts';
 import type { Peer } from './peer.ts';
-import { isListening, listenAt, shortSocketPath } from './unix-socket.ts';
+import { shortSocketPath } from './socket-address.ts';
+import { isListening, listenAt } from './unix-socket.ts';
 
 let dir: string;
 beforeEach(() => {
