@@ -44,7 +44,8 @@ export interface CrashScan extends Clients, AsyncDisposable {
   wrong(): Promise<ReadonlyMap<string, string>>;
   /**
    * Waits until svstat was right about each service once: some change all the time.
-   * @throws when that takes longer than so many milliseconds after the start of this svscan; 1000 by default
+   * @throws when that takes longer than so many milliseconds after the start of this svscan, or the last kill of hosts;
+   * 1000 by default
    */
   right(withinMs?: number): Promise<void>;
   /** What has happened until now that never must. */
@@ -140,6 +141,7 @@ export async function crashScan(
       return hostKills;
     },
     killHosts() {
+      startedAtMs = performance.now(); // what that does to svstat is to be over as soon
       for (const pid of hostsAmong(programs.flatMap((program) => program.pids()))) {
         process.kill(pid, 'SIGKILL');
         hostKills++;
