@@ -385,14 +385,14 @@ describe.concurrent.each(supervisors)('supervise ($name)', (implementation) => {
     }
     const line = `supervise: fatal: unable to start m/run: ${reason}\n`;
     await using supervise = supervised('m', here.path);
-    await until(() => supervise.stderr() === line.repeat(2), {
+    await until(() => supervise.stderr().startsWith(line.repeat(2)), {
       describe: 'it has tried twice',
       state: supervise.stderr,
     });
     await clientsIn(client, here.path).svc('-dx', 'm');
     expect(await supervise.exit).toEqual({ code: 0, signal: undefined });
-    // The C program tries once more before it reads the command.
-    expect(supervise.stderr()).toMatch(new RegExp(`^(${line}){2,4}$`));
+    // How often depends on when it was looked at, and the C program tries once more before it reads the command.
+    expect(supervise.stderr()).toMatch(new RegExp(`^(${line}){2,}$`));
     expect(readRecord(here.join('m'))).toMatchObject({ pid: 0, want: 'down' });
   });
 
