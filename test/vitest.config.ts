@@ -18,7 +18,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           testTimeout: 60_000, // a machine that others use, too, may take its time
-          hookTimeout: 60_000,
+          hookTimeout: 180_000,
           include: ['packages/*/src/**/*.test.ts', 'plugins/*/src/**/*.test.ts', 'test/*.test.ts'],
         },
       },
@@ -28,8 +28,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/differential/**/*.test.ts', 'test/probes/**/*.test.ts'],
           pool: 'forks',
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           globalSetup: [join(import.meta.dirname, 'e2e/support/reference-packages.ts')],
         },
       },

@@ -27,7 +27,7 @@ import { until } from './until.ts';
 export const RIGHT_WITHIN_MS = 1000;
 
 /** So much of each stream is written twice at most when a log host is killed. */
-const HOST_BLOCK_SIZE = 131_072;
+const HOST_BLOCK_SIZE = 262_144;
 
 /** A scan directory of such services. */
 export interface CrashScan extends Clients, AsyncDisposable {

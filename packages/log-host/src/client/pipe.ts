@@ -8,7 +8,7 @@ import { growPipe, hasCode, mkfifo } from '@daemontap/posix';
 const { O_RDONLY, O_RDWR, O_NONBLOCK, O_NOFOLLOW } = constants;
 
 /** What a pipe holds where the system allows it, in bytes: a service writes on while a block of it is being read. */
-const SIZE = 262_144;
+const SIZE = 524_288;
 
 /** An open pipe. */
 export class LogPipe {

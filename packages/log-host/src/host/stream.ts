@@ -8,9 +8,10 @@ import { hasCode, isHungUp, tryLock } from '@daemontap/posix';
 import type { PipeReader } from '@daemontap/posix';
 import type { Trouble } from '../protocol.ts';
 import type { HostedSink, LogHostProgram } from './hosted-sink.ts';
-import { BLOCK_SIZE } from './turns.ts';
 
 const NEWLINE = 0x0a;
+/** What a sink is given at once, at most, in bytes. */
+const PIECE_SIZE = 131_072;
 const OPEN_AGAIN_MS = 1000;
 /** Each time after twice as long, where nothing has come. */
 const LOOK_AGAIN_MS = { first: 1, last: 1000 } as const;
@@ -112,7 +113,7 @@ export class HostStream {
       this.#lookAgain(length);
       return undefined;
     }
-    const written = takeInTwo(this.#sink, buffer.subarray(0, taken));
+    const written = takeInPieces(this.#sink, buffer.subarray(0, taken));
     if (written === undefined) {
       reader.discard(pipeFd, taken);
       this.#host.wantsTurn(this);
@@ -223,13 +224,18 @@ function reasonOf(cause: unknown): Pick<Trouble, 'reason' | 'code'> {
   return 'code' in cause && typeof cause.code === 'string' ? { reason, code: cause.code } : { reason };
 }
 
-/** Gives a sink a block: where it is a large one the first half is written while the second is put together. */
-function takeInTwo(sink: HostedSink, block: Buffer): Promise<unknown> | undefined {
-  const half = block.length > BLOCK_SIZE / 2 ? block.lastIndexOf(NEWLINE, BLOCK_SIZE / 2 - 1) + 1 : 0;
-  if (half === 0) return sink.take(block);
-  const first = sink.take(block.subarray(0, half));
-  const second = sink.take(block.subarray(half));
-  return first === undefined ? second : Promise.all([first, second]);
+/** Gives a sink a block piece by piece: one is written while the next is put together. */
+function takeInPieces(sink: HostedSink, block: Buffer): Promise<unknown> | undefined {
+  const unwritten: Promise<void>[] = [];
+  for (let at = 0; at < block.length;) {
+    const most = at + PIECE_SIZE;
+    const lines = most >= block.length ? block.length : block.lastIndexOf(NEWLINE, most - 1) + 1;
+    const end = lines > at ? lines : most;
+    const written = sink.take(block.subarray(at, end));
+    if (written !== undefined) unwritten.push(written);
+    at = end;
+  }
+  return unwritten.length === 0 ? undefined : Promise.all(unwritten);
 }
 
 /** Where the last line that is finished ends. */

@@ -1,7 +1,7 @@
 /** Whose turn it is: every stream that may have something to read gets one block at a time, in a ring. */
 
 /** The largest block, in bytes: so much of each stream may be written twice when a host is killed. */
-export const BLOCK_SIZE = 131_072;
+export const BLOCK_SIZE = 262_144;
 /** Streams that write at once. One that hangs is not counted for long. */
 const AT_ONCE = 16;
 const HANGS_AFTER_MS = 250;
