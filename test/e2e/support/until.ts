@@ -7,7 +7,7 @@ export interface UntilOptions {
   readonly describe: string;
   /** What there is instead, for the message when it takes too long. */
   readonly state?: () => unknown;
-  /** 20,000 by default. */
+  /** 60,000 by default. */
   readonly timeoutMs?: number;
   /** Between two questions; 20 by default. */
   readonly everyMs?: number;
@@ -19,7 +19,7 @@ export interface UntilOptions {
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { describe, state, timeoutMs = 20_000, everyMs = 20 }: UntilOptions,
+  { describe, state, timeoutMs = 60_000, everyMs = 20 }: UntilOptions,
 ): Promise<Exclude<T, undefined | false>> {
   const deadlineMs = performance.now() + timeoutMs;
   let last: unknown;
