@@ -69,6 +69,25 @@ test('who sends faster than the other receives is told, and nothing of the packe
   expect(sendPacket(client, { bytes: Buffer.from('now'), fds: [] })).toBe(true);
 });
 
+test('what is too large, or has too many descriptors, is not sent', () => {
+  const [client, server] = pair();
+  expect(() => sendPacket(client, { bytes: Buffer.alloc(PACKET_MAX + 1), fds: [] })).toThrow('too large');
+  expect(() => sendPacket(client, { bytes: Buffer.from('x'), fds: [0, 0, 0, 0, 0] })).toThrow(RangeError);
+  expect(receivePacket(server)).toBeUndefined();
+});
+
+test('whatever garbage there is, each packet is what was sent', () => {
+  const [client, server] = pair();
+  for (let count = 0; count < 20_000; count++) {
+    const sent = `packet ${count} ${'x'.repeat(count % 300)}`;
+    sendPacket(client, { bytes: Buffer.from(sent), fds: [0] });
+    const { bytes, fds: received } = receivePacket(server) ?? { bytes: '', fds: [] };
+    for (const fd of received) closeSync(fd);
+    if (String(bytes) !== sent || received.length !== 1)
+      expect([String(bytes), received]).toEqual([sent, [expect.any(Number)]]);
+  }
+});
+
 test('the end of the other side is a packet without bytes for who reads, and an error for who writes', () => {
   const [client, server] = pair();
   closeSync(client);

@@ -27,8 +27,8 @@ export const PACKET_MAX = 131_072;
 const FDS_MAX = 4;
 const HEADER_SIZE = 16; // struct cmsghdr
 
-/** Where packets are received, one after the other. */
-let received: Buffer | undefined;
+/** The message of all calls, one after the other. */
+let shared: Message | undefined;
 
 /** One packet. */
 export interface Packet {
@@ -71,14 +71,16 @@ export function acceptForPackets(fd: number): number | undefined {
  * @throws `EPIPE`, `ECONNRESET` when the other side is gone, `EMSGSIZE` above {@link PACKET_MAX} or so
  */
 export function sendPacket(fd: number, { bytes, fds }: Packet): boolean {
-  const control = Buffer.alloc(fds.length === 0 ? 0 : HEADER_SIZE + 4 * fds.length);
-  if (fds.length > 0) {
-    control.writeBigUInt64LE(BigInt(control.length), 0);
-    control.writeInt32LE(SOL_SOCKET, 8);
-    control.writeInt32LE(SCM_RIGHTS, 12);
-    for (const [index, each] of fds.entries()) control.writeInt32LE(each, HEADER_SIZE + 4 * index);
-  }
-  return unlessItWaits(() => check(cSend(fd, messageOf(bytes, control).header, MSG_NOSIGNAL), 'sendmsg')) !== undefined;
+  const message = (shared ??= openMessage());
+  if (bytes.length > PACKET_MAX) throw tooLarge();
+  bytes.copy(message.bytes);
+  const control = fds.length === 0 ? 0 : HEADER_SIZE + 4 * fds.length;
+  message.control.writeBigUInt64LE(BigInt(control), 0);
+  message.control.writeInt32LE(SOL_SOCKET, 8);
+  message.control.writeInt32LE(SCM_RIGHTS, 12);
+  for (const [index, each] of fds.entries()) message.control.writeInt32LE(each, HEADER_SIZE + 4 * index);
+  message.setSizes({ bytes: bytes.length, control });
+  return unlessItWaits(() => check(cSend(fd, message.header, MSG_NOSIGNAL), 'sendmsg')) !== undefined;
 }
 
 /**
@@ -86,10 +88,9 @@ export function sendPacket(fd: number, { bytes, fds }: Packet): boolean {
  * @throws `ECONNRESET`, `EMSGSIZE` when it was larger than {@link PACKET_MAX}
  */
 export function receivePacket(fd: number): Packet | undefined {
-  received ??= Buffer.allocUnsafeSlow(PACKET_MAX);
-  const bytes = received;
-  const control = Buffer.alloc(HEADER_SIZE + 4 * FDS_MAX);
-  const { header } = messageOf(bytes, control);
+  const message = (shared ??= openMessage());
+  const { header, control, bytes } = message;
+  message.setSizes({ bytes: PACKET_MAX, control: control.length });
   const length = unlessItWaits(() => check(cReceive(fd, header, MSG_CMSG_CLOEXEC), 'recvmsg'));
   if (length === undefined) return undefined;
   const fds: number[] = [];
@@ -100,22 +101,47 @@ export function receivePacket(fd: number): Packet | undefined {
   }
   if ((header.readInt32LE(48) & MSG_TRUNC) !== 0) {
     for (const each of fds) closeSync(each);
-    throw Object.assign(new Error('a packet is too large'), { code: 'EMSGSIZE' });
+    throw tooLarge();
   }
   return { bytes: Buffer.from(bytes.subarray(0, length)), fds };
 }
 
-/** A struct msghdr, and what it points to: that must live as long. */
-function messageOf(bytes: Buffer, control: Buffer): { readonly header: Buffer; readonly kept: readonly Buffer[] } {
-  const vector = Buffer.alloc(16);
+/** A struct msghdr, and what it points to. */
+interface Message {
+  readonly header: Buffer;
+  readonly control: Buffer;
+  readonly bytes: Buffer;
+  setSizes(sizes: { readonly bytes: number; readonly control: number }): void;
+}
+
+/**
+ * Makes a message, once and in one piece: C follows addresses that the collector of garbage does not see, so what was
+ * made for one call alone might be gone, and be something else's, before the call.
+ */
+function openMessage(): Message {
+  const memory = Buffer.alloc(256 + PACKET_MAX);
+  const header = memory.subarray(0, 56);
+  const vector = memory.subarray(64, 80);
+  const control = memory.subarray(96, 96 + HEADER_SIZE + 4 * FDS_MAX);
+  const bytes = memory.subarray(256);
   vector.writeBigUInt64LE(addressOf(bytes), 0);
-  vector.writeBigUInt64LE(BigInt(bytes.length), 8);
-  const header = Buffer.alloc(56);
   header.writeBigUInt64LE(addressOf(vector), 16);
   header.writeBigUInt64LE(1n, 24);
-  if (control.length > 0) header.writeBigUInt64LE(addressOf(control), 32);
-  header.writeBigUInt64LE(BigInt(control.length), 40);
-  return { header, kept: [bytes, control, vector] };
+  header.writeBigUInt64LE(addressOf(control), 32);
+  return {
+    header,
+    control,
+    bytes,
+    setSizes(sizes) {
+      vector.writeBigUInt64LE(BigInt(sizes.bytes), 8);
+      header.writeBigUInt64LE(BigInt(sizes.control), 40);
+      header.writeInt32LE(0, 48);
+    },
+  };
+}
+
+function tooLarge(): Error {
+  return Object.assign(new Error('a packet is too large'), { code: 'EMSGSIZE' });
 }
 
 function opened(path: string, use: (fd: number, address: Buffer) => void): number {

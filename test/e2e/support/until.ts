@@ -23,11 +23,13 @@ export async function until<T>(
 ): Promise<Exclude<T, undefined | false>> {
   const deadlineMs = performance.now() + timeoutMs;
   let last: unknown;
-  do {
+  for (;;) {
+    const isLast = performance.now() >= deadlineMs; // asked once more: this process itself may have stood still
     last = await condition();
     if (last !== undefined && last !== false) return last as Exclude<T, undefined | false>; // just excluded
+    if (isLast) break;
     await sleep(everyMs);
-  } while (performance.now() < deadlineMs);
+  }
   const seen = state === undefined ? last : await state();
   const text = typeof seen === 'string' ? seen : JSON.stringify(seen);
   throw new Error(`gave up waiting until ${describe} (${timeoutMs} ms); last seen: ${text}`);
