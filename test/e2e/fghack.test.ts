@@ -145,7 +145,8 @@ describe.concurrent('a service of several daemons', () => {
     kill(scan.svscan.pid, 'SIGTERM');
     expect(await scan.svscan.exit).toEqual({ code: 0, signal: undefined });
     expect([pids.map(lives), signals(scan, 'a')[0]]).toEqual([[false, false, false], 'daemon1 TERM']);
-    expect(scan.svscan.stderr().match(/a has not ended for 0.5 seconds: killing it/g)).toHaveLength(1);
+    // More than once where KILL, or the word of it, takes more than half a second.
+    expect(scan.svscan.stderr()).toContain('a has not ended for 0.5 seconds: killing it');
     expect(readdirSync(scan.here.join('runtime'))).toEqual([]);
   });
 });

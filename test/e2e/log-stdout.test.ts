@@ -179,7 +179,7 @@ describe('log-stdout', { concurrent: true }, () => {
     await using plain = stack({ plugins: [['log-stdout', { prefix: false }]], prepare: speaks });
     await using colored = stack({ plugins: [['log-stdout', { color: 'always' }]], prepare: speaks });
     await until(() => plain.up.stdout().length >= 12, { describe: 'both have spoken' });
-    await until(() => colored.up.stdout().length >= 18, { describe: 'both have spoken' });
+    await until(() => colored.up.stdout().split('\n').length === 3, { describe: 'both have spoken' });
     expect(plain.up.stdout()).toBe('hello\nhello\n');
     const shown = colored.up.stdout();
     expect(stripVTControlCharacters(shown).split('\n').toSorted()).toEqual(['', 'a: hello', 'b: hello']);

@@ -25,8 +25,8 @@ function findObstacle(): string | undefined {
 }
 
 /** A command is waited for so long, and a whole chapter: within vitest's limit, after which nothing is cleared away. */
-const COMMAND_LIMIT_MS = 15_000;
-const CHAPTER_LIMIT_MS = 50_000;
+const COMMAND_LIMIT_MS = 60_000;
+const CHAPTER_LIMIT_MS = 150_000;
 
 /** A shell in a place of its own. */
 export interface Session extends AsyncDisposable {
