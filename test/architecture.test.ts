@@ -35,7 +35,7 @@ const libraryHomes: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli'],
   'cli-table3': ['cli'],
   cosmiconfig: ['cli'],
-  'fastest-levenshtein': ['cli'],
+  'fastest-levenshtein': ['cli', 'control-socket'],
   valibot: ['cli', 'PLUGINS'],
   vitest: ['testkit'],
 };

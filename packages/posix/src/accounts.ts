@@ -19,6 +19,11 @@ export interface Account {
   readonly gid: number;
 }
 
+/** True for what can be the name of an account or a group, whether there is one or not. */
+export function isAccountName(name: string): boolean {
+  return /^[^\0\n:]+$/.test(name);
+}
+
 /** The account of that name; `undefined` when there is none, or when that cannot be told. */
 export function findAccount(name: Buffer): Account | undefined {
   const entry = find(cGetpwnam, name);

@@ -1,4 +1,4 @@
-export { findAccount, findGroup } from './accounts.ts';
+export { findAccount, findGroup, isAccountName } from './accounts.ts';
 export type { Account } from './accounts.ts';
 export { adoptProcess } from './adopt.ts';
 export type { AdoptedProcess, AdoptOptions, ProcessIdentity } from './adopt.ts';
@@ -9,7 +9,7 @@ export { enterDirectory, enterOpenDirectory } from './directory.ts';
 export { errnoOf, hasCode, systemError } from './errno.ts';
 export { exitAtOnce, prepareExec } from './exec.ts';
 export { fileIdentity, identityOf } from './file-identity.ts';
-export { ensureFifo, mkfifo } from './fifo.ts';
+export { ensureFifo, mkfifo, takeFifo } from './fifo.ts';
 export { findHolder } from './holders.ts';
 export type { HolderSearch } from './holders.ts';
 export { argumentBytes, inheritedVariables, readInherited } from './inherited.ts';

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { definePlugin } from '@daemontap/kernel';
 import type { Closeable, PluginFactory, ScanWatch } from '@daemontap/kernel';
+import { isAccountName } from '@daemontap/posix';
 import { lookUpAdmission, refusalOf } from './admission.ts';
 import type { Admission } from './admission.ts';
 import { Api } from './api.ts';
@@ -32,7 +33,7 @@ export interface ControlSocketOptions {
 /** What the socket is called in the plugin's state directory. */
 export const SOCKET_NAME: string = 'http';
 
-const name = v.pipe(v.string(), v.regex(/^[^\0\n:]+$/, 'it must be the name of an account or group'));
+const name = v.pipe(v.string(), v.check(isAccountName, 'it must be the name of an account or group'));
 const schema = v.strictObject({
   path: v.optional(v.pipe(v.string(), v.regex(/^\/[^\0]+$/, 'it must be an absolute path'))),
   mode: v.optional(

@@ -3,12 +3,13 @@
  * engine does is done in a log host, one for each account.
  */
 import { closeSync, constants, fchownSync, fstatSync, mkdirSync, openSync, statSync } from 'node:fs';
-import { dirname, extname, join } from 'node:path';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { definePlugin } from '@daemontap/kernel';
 import type { PluginFactory, ProcessAccount, ServiceDirectory } from '@daemontap/kernel';
-import { logAccount, openLogHosts } from '@daemontap/log-host';
+import { logAccount, openLogHosts, programBeside } from '@daemontap/log-host';
 import { parseScript } from '@daemontap/multilog';
+import { isAccountName } from '@daemontap/posix';
 import { faultOfWord } from './script-fault.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
@@ -41,7 +42,7 @@ const script = v.pipe(
 );
 const schema = v.strictObject({
   script: v.optional(script, ['t', 's999999', 'n20', './main']),
-  account: v.optional(v.pipe(v.string(), v.regex(/^[^\0\n:]+$/, 'it must be the name of an account'))),
+  account: v.optional(v.pipe(v.string(), v.check(isAccountName, 'it must be the name of an account'))),
 });
 
 /** Writes the output of each service to log directories. */
@@ -53,7 +54,7 @@ export const logMultilog: PluginFactory<LogMultilogOptions> = definePlugin({
     logAccount(given); // before anything is started, where it cannot be
     openLogHosts(kernel, {
       plugin: 'log-multilog',
-      program: hostProgram(),
+      program: programBeside(import.meta.filename, 'log-multilog-host'),
       streamOf(service) {
         const { script: words, account: name } = kernel.optionsFor(service);
         const account = logAccount(name);
@@ -63,12 +64,6 @@ export const logMultilog: PluginFactory<LogMultilogOptions> = definePlugin({
     });
   },
 });
-
-/** Beside this file, whatever that was made into. */
-function hostProgram(): string {
-  const filename = import.meta.filename;
-  return join(dirname(filename), `log-multilog-host${extname(filename)}`);
-}
 
 /**
  * Makes what is missing of the log directories that lie in the service's own, for an account that could not do so. Only

@@ -3,10 +3,10 @@
  * long as supervision, so neither side's restart loses a line; and the service holds a reader of its own, so it lives
  * on when the kernel does not.
  */
-import { chmodSync, closeSync, constants, lstatSync, openSync, rmSync } from 'node:fs';
-import { definePlugin, KernelError, systemCode } from '@daemontap/kernel';
+import { closeSync, constants, openSync, rmSync } from 'node:fs';
+import { definePlugin, KernelError } from '@daemontap/kernel';
 import type { LogSink, PluginFactory } from '@daemontap/kernel';
-import { mkfifo } from '@daemontap/posix';
+import { takeFifo } from '@daemontap/posix';
 
 const { O_RDONLY, O_RDWR, O_NONBLOCK, O_NOFOLLOW } = constants;
 
@@ -27,7 +27,7 @@ export const logPipe: PluginFactory = definePlugin({
 });
 
 function openPipe(path: string): LogSink {
-  makeFifo(path);
+  takeFifo(path); // a killed kernel's perhaps, to which a service is writing still
   // Keeps what is in the pipe while neither side runs, and the reader from end of file while the service is down.
   const held = openSync(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW);
   let isHeld = true;
@@ -45,19 +45,4 @@ function openPipe(path: string): LogSink {
       rmSync(path, { force: true });
     },
   };
-}
-
-function makeFifo(path: string): void {
-  try {
-    mkfifo(path, 0o600);
-    chmodSync(path, 0o600); // whatever the umask is
-  } catch (error) {
-    // Left by a kernel that was killed: a service may be writing to it still.
-    if (systemCode(error) !== 'EEXIST' || !isOwnFifo(path)) throw error;
-  }
-}
-
-function isOwnFifo(path: string): boolean {
-  const stats = lstatSync(path);
-  return stats.isFIFO() && stats.uid === process.geteuid?.();
 }

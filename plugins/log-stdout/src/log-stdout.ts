@@ -1,10 +1,10 @@
 /** The lines of all services on the kernel's standard output, each behind its service's name. A log host writes them. */
 import { fstatSync } from 'node:fs';
-import { dirname, extname, join } from 'node:path';
 import * as v from 'valibot';
 import { definePlugin } from '@daemontap/kernel';
 import type { PluginFactory } from '@daemontap/kernel';
-import { logAccount, openLogHosts } from '@daemontap/log-host';
+import { logAccount, openLogHosts, programBeside } from '@daemontap/log-host';
+import { isAccountName } from '@daemontap/posix';
 
 /** How lines are shown. */
 export interface LogStdoutOptions {
@@ -19,7 +19,7 @@ export interface LogStdoutOptions {
 const schema = v.strictObject({
   prefix: v.optional(v.boolean(), true),
   color: v.optional(v.picklist(['auto', 'always', 'never']), 'auto'),
-  account: v.optional(v.pipe(v.string(), v.regex(/^[^\0\n:]+$/, 'it must be the name of an account'))),
+  account: v.optional(v.pipe(v.string(), v.check(isAccountName, 'it must be the name of an account'))),
 });
 
 /** Shows the output of each service. */
@@ -31,7 +31,7 @@ export const logStdout: PluginFactory<LogStdoutOptions> = definePlugin({
     findAccount(given); // before anything is started, where it cannot be
     openLogHosts(kernel, {
       plugin: 'log-stdout',
-      program: hostProgram(),
+      program: programBeside(import.meta.filename, 'log-stdout-host'),
       generation: standardOutput(),
       streamOf(service) {
         const { account, ...options } = kernel.optionsFor(service);
@@ -54,10 +54,4 @@ function standardOutput(): string {
   } catch {
     return 'closed';
   }
-}
-
-/** Beside this file, whatever that was made into. */
-function hostProgram(): string {
-  const filename = import.meta.filename;
-  return join(dirname(filename), `log-stdout-host${extname(filename)}`);
 }

@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { definePlugin, KernelError } from '@daemontap/kernel';
 import type { PluginFactory, ProcessAccount, ServiceDirectory } from '@daemontap/kernel';
-import { findAccount, findGroup } from '@daemontap/posix';
+import { findAccount, findGroup, isAccountName } from '@daemontap/posix';
 
 /** Who services are. */
 export interface SetuidgidOptions {
@@ -17,7 +17,7 @@ export interface SetuidgidOptions {
   readonly logAccount?: string;
 }
 
-const name = v.pipe(v.string(), v.regex(/^[^\0\n:]+$/, 'it must be the name of an account or group'));
+const name = v.pipe(v.string(), v.check(isAccountName, 'it must be the name of an account or group'));
 const schema = v.strictObject({
   account: name,
   groups: v.optional(v.array(name), []),

@@ -2,8 +2,8 @@
  * The pipe of one service to its log host: a named FIFO in the runtime directory. The kernel holds it for as long as
  * output may come, so that neither the service's restart nor the host's loses a byte.
  */
-import { chmodSync, closeSync, constants, lstatSync, openSync, rmSync } from 'node:fs';
-import { growPipe, hasCode, mkfifo } from '@daemontap/posix';
+import { closeSync, constants, openSync, rmSync } from 'node:fs';
+import { growPipe, takeFifo } from '@daemontap/posix';
 
 const { O_RDONLY, O_RDWR, O_NONBLOCK, O_NOFOLLOW } = constants;
 
@@ -20,7 +20,7 @@ export class LogPipe {
   /** Makes the FIFO, or takes the one that an earlier kernel has left. @throws the system's error */
   constructor(path: string) {
     this.#path = path;
-    make(path);
+    takeFifo(path); // an earlier kernel's perhaps, to which a service is writing still
     this.#fd = openSync(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW);
     // Others share what they may have, and a pipe too many would make all later ones small.
     if (process.geteuid?.() === 0) growPipe(this.#fd, SIZE);
@@ -68,19 +68,4 @@ export class LogPipe {
   get #place(): string {
     return `/proc/self/fd/${this.#fd}`;
   }
-}
-
-function make(path: string): void {
-  try {
-    mkfifo(path, 0o600);
-    chmodSync(path, 0o600); // whatever the umask is
-  } catch (error) {
-    // Left by a kernel that was killed: a service may be writing to it still.
-    if (!hasCode(error, 'EEXIST') || !isOwnFifo(path)) throw error;
-  }
-}
-
-function isOwnFifo(path: string): boolean {
-  const stats = lstatSync(path);
-  return stats.isFIFO() && stats.uid === process.geteuid?.();
 }

@@ -1,4 +1,5 @@
 /** How a log host's process is started: by the Node that runs this, with what its work wants. */
+import { dirname, extname, join } from 'node:path';
 import type { SpawnPlan } from '@daemontap/kernel';
 import { inheritedVariables, readLimit } from '@daemontap/posix';
 
@@ -6,6 +7,14 @@ import { inheritedVariables, readLimit } from '@daemontap/posix';
 const NODE_OPTIONS = ['--disable-sigusr1', '--max-semi-space-size=1', '--v8-pool-size=1'];
 /** Streams whose disk has died keep threads of libuv's pool: there are to be others. */
 const THREADS = 16;
+
+/**
+ * Where a host's program is that lies beside a module, whatever both were made into: a source, its compiled form, a bundle.
+ * @param filename the module's own, `import.meta.filename`
+ */
+export function programBeside(filename: string, name: string): string {
+  return join(dirname(filename), `${name}${extname(filename)}`);
+}
 
 /** The part of a plan that starts a host's program; `words` are its arguments. */
 export function startOfHost({
