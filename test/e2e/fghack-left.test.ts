@@ -1,7 +1,7 @@
 /** Services in the background whose svscan is killed at a bad moment: the next one finds them, once. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
-import { attach, countedCalls, killingAt } from './support/crash-kills.ts';
+import { attach, countedCalls, killingAt, letGo } from './support/crash-kills.ts';
 import { configure, daemonScan, kill, killAt, lives, makeKiller, runs, upAgain } from './support/daemons.ts';
 import type { DaemonScan } from './support/daemons.ts';
 import { asNobody, canBeNobody } from './support/nobody.ts';
@@ -187,9 +187,7 @@ describe.runIf(canTrace)('svscan killed at any system call', () => {
         describe: 'svscan is killed, or the service has moved',
         state: () => scan.events('a'),
       });
-      if (!isDead) kill(strace.pid, 'SIGINT'); // it lets go
-      await strace.exit;
-      return isDead;
+      return !(await letGo(strace, svscan));
     };
     /** Starts svscan anew, where it is dead; and the service, where it is the daemon and no other. */
     const goBack = async (round: number, isDead: boolean): Promise<void> => {

@@ -7,7 +7,7 @@ import { RIGHT_WITHIN_MS } from './crash.ts';
 import type { CrashScan } from './crash.ts';
 import { start } from './start.ts';
 import type { StartedProgram } from './start.ts';
-import { readRecord } from './supervised.ts';
+import { processState, readRecord } from './supervised.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 import { until } from './until.ts';
 
@@ -174,10 +174,9 @@ async function carryOut(scan: CrashScan, operation: Operation, options: readonly
     (!starts || lastStart(path)?.pid !== before.pid) && !(await scan.wrong()).has(service.name);
   await until(async () => isDead || (await isDone()), { describe: `it is killed, or svc ${option} is carried out` });
   service.want = before.want;
-  if (!isDead) process.kill(strace.pid, 'SIGINT'); // it lets go
-  await strace.exit;
-  if (isDead) scan.restart();
-  return !isDead;
+  const isAlive = await letGo(strace, svscan);
+  if (!isAlive) scan.restart();
+  return isAlive;
 }
 
 /** To where the service was. A command that had not arrived when svscan was killed is lost. */
@@ -206,6 +205,20 @@ export async function attach(svscan: StartedProgram, options: readonly string[])
   const isAttached = (): boolean => /^TracerPid:\s+[1-9]/m.test(statusOf(svscan.pid));
   await until(isAttached, { describe: 'strace is attached', state: strace.stderr, everyMs: 2 });
   return strace;
+}
+
+/**
+ * Has strace let go of svscan. What was waited for may have been there before the call at which svscan is killed, so
+ * only now is it known.
+ * @returns whether svscan lives
+ */
+export async function letGo(strace: StartedProgram, svscan: StartedProgram): Promise<boolean> {
+  if (processState(strace.pid) !== undefined) process.kill(strace.pid, 'SIGINT');
+  await strace.exit;
+  const state = processState(svscan.pid);
+  if (state !== undefined && state !== 'Z') return true;
+  await svscan.exit;
+  return false;
 }
 
 function statusOf(pid: number): string {
