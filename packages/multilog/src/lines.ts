@@ -13,6 +13,8 @@ import { Stamps } from './stamps.ts';
 import { STATUS_LINE_SIZE } from './status-file.ts';
 
 const NEWLINE = 0x0a;
+/** Fewer bytes are not worth taking whole lines at once. */
+const WHOLE_MIN = 1024;
 /** So much of a line is shown. */
 const SHOWN_MAX = 200;
 const DOTS = Buffer.from('...\n');
@@ -103,6 +105,12 @@ export class Lines {
         start = end = first.length;
         continue;
       }
+      if (takesAll && start === end && block.length - at >= WHOLE_MIN) {
+        const taken = this.#takeWhole(block, at);
+        at += taken;
+        start = end = first.length;
+        if (taken > 0) continue;
+      }
       if (start === end && stamps !== undefined) end = stamps.write(view, end);
       const mostOfBlock = Math.min(block.length, at + LINE_MAX - (end - start));
       let isEnd = false;
@@ -123,6 +131,22 @@ export class Lines {
     }
     this.#pending = end - first.length;
     return at;
+  }
+
+  /** Takes whole lines, as many as there are and fit, and returns how many bytes they are. */
+  #takeWhole(block: Buffer, at: number): number {
+    const { area, length } = this.#first;
+    const most = area.full - length;
+    let lines: { readonly taken: number; readonly length: number } | undefined;
+    if (this.#stamps !== undefined) lines = this.#stamps.writeLines(block, at, area.bytes.subarray(length), most);
+    else {
+      const end = block.lastIndexOf(NEWLINE, at + most - 1) + 1;
+      if (end > at) lines = { taken: end - at, length: block.copy(area.bytes, length, at, end) };
+    }
+    if (lines === undefined) return 0;
+    this.#first.length += lines.length;
+    this.#isFull ||= this.#first.length > area.full;
+    return lines.taken;
   }
 
   /** Hands the rest of a long line on to where its beginning went, and returns where that ends in the block. */

@@ -1,5 +1,7 @@
 /** Writes the TAI64N label of each line: microseconds of the wall clock, no two alike unless lines come too fast. */
 import { formatTai64n } from '@daemontap/formats';
+import { LineStamper } from './stamp-lines.ts';
+import type { StampedLines } from './stamp-lines.ts';
 
 /** The label and the space behind it, in bytes. */
 export const STAMP_SIZE = 26;
@@ -16,7 +18,11 @@ const SPACE = 0x20;
 
 /** The seconds of the last label, of whichever stream: they are the same for most. */
 const prefix = new DataView(new ArrayBuffer(SECONDS_SIZE));
+const prefixBytes = new Uint8Array(prefix.buffer);
 let prefixSecond = -1;
+
+/** Made for the first block that is large enough; `null`: this machine cannot. */
+let lineStamper: LineStamper | null | undefined;
 
 /** Labels for one stream. */
 export class Stamps {
@@ -30,6 +36,22 @@ export class Stamps {
     const isAhead = this.#nextUs > nowUs && this.#nextUs <= nowUs + 2 * AHEAD_US;
     if (!isAhead) this.#nextUs = nowUs;
     this.#mostUs = nowUs + AHEAD_US;
+  }
+
+  /**
+   * Copies whole lines from `at` on into the target, each behind its label, until there are more than `enough` bytes; then
+   * there may be a line more, of at most 65,536 bytes and its label. `undefined`: to be done line by line.
+   */
+  writeLines(block: Buffer, at: number, target: Buffer, enough: number): StampedLines | undefined {
+    if (lineStamper === undefined) lineStamper = openLineStamper();
+    if (lineStamper === null) return undefined;
+    const second = Math.floor(this.#nextUs / SECOND_US);
+    if (second !== prefixSecond) setSecond(second);
+    const firstUs = second * SECOND_US;
+    const labels = { second: prefixBytes, us: this.#nextUs - firstUs, mostUs: this.#mostUs - firstUs };
+    const lines = lineStamper.stamp(block, at, target, enough, labels);
+    this.#nextUs = firstUs + lines.us;
+    return lines;
   }
 
   /** Writes the label of the next line, {@link STAMP_SIZE} bytes, and returns where they end. */
@@ -51,10 +73,18 @@ export class Stamps {
   }
 }
 
+function openLineStamper(): LineStamper | null {
+  try {
+    return new LineStamper();
+  } catch {
+    return null; // too little address space, or no vectors
+  }
+}
+
 function setSecond(second: number): void {
   prefixSecond = second;
   const label = Buffer.from(formatTai64n(BigInt(second) * 1_000_000_000n), 'latin1');
-  for (let index = 0; index < SECONDS_SIZE; index++) prefix.setUint8(index, label[index] ?? 0);
+  prefixBytes.set(label.subarray(0, SECONDS_SIZE));
 }
 
 /** The four hexadecimal digits of 16 bits, as the 32 bits of their characters. */

@@ -3,12 +3,16 @@ import { getSystemErrorMap } from 'node:util';
 
 const EIO = 5;
 
+/** Asked for once: each time it is another copy. */
+let systemErrors: ReturnType<typeof getSystemErrorMap> | undefined;
+
 /**
  * An error as Node's own: `code` (`ENOENT`), `errno` (negative), `syscall`, `path` and a message made of them.
  * @param errno the positive number that C reports
  */
 export function systemError(errno: number, syscall: string, path?: string): NodeJS.ErrnoException {
-  const [code, description] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
+  systemErrors ??= getSystemErrorMap();
+  const [code, description] = systemErrors.get(-errno) ?? [`E${errno}`, 'unknown error'];
   const error: NodeJS.ErrnoException = new Error(
     `${code}: ${description}, ${syscall}${path === undefined ? '' : ` '${path}'`}`,
   );

@@ -123,3 +123,16 @@ export function check(result: number, syscall: string, path?: string): number {
   if (result < 0) throw systemError(lastErrno(), syscall, path);
   return result;
 }
+
+const EAGAIN = 11;
+
+/**
+ * As {@link check}, for calls that do not wait: `undefined` when they would have to. That is no error, and comes often.
+ * @throws the system's error
+ */
+export function checkReady(result: number, syscall: string): number | undefined {
+  if (result >= 0) return result;
+  const errno = lastErrno();
+  if (errno === EAGAIN) return undefined;
+  throw systemError(errno, syscall);
+}

@@ -3,10 +3,9 @@
  * next one finds it there still. Nothing here waits.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { hasCode } from './errno.ts';
 import { openPipe } from './descriptors.ts';
 import { isReady } from './wait.ts';
-import { check, declare } from './native.ts';
+import { check, checkReady, declare } from './native.ts';
 
 const cTee = declare('long tee(int from, int to, size_t length, unsigned int flags)');
 const cSplice = declare(
@@ -76,26 +75,16 @@ export function openPipeReader(): PipeReader {
   };
   return {
     peek(fd, into) {
-      let copied: number;
-      try {
-        copied = check(cTee(fd, scratch.writeFd, into.length, SPLICE_F_NONBLOCK), 'tee');
-      } catch (error) {
-        if (hasCode(error, 'EAGAIN')) return undefined;
-        throw error;
-      }
+      const copied = checkReady(cTee(fd, scratch.writeFd, into.length, SPLICE_F_NONBLOCK), 'tee');
+      if (copied === undefined) return undefined;
       for (let at = 0; at < copied;) at += readSync(scratch.readFd, into, at, copied - at, null);
       return copied;
     },
     isFull(fd) {
       const size = pipeSize(fd);
       const copy = copyOf(size);
-      let copied: number;
-      try {
-        copied = check(cTee(fd, copy.writeFd, size, SPLICE_F_NONBLOCK), 'tee');
-      } catch (error) {
-        if (hasCode(error, 'EAGAIN')) return false;
-        throw error;
-      }
+      const copied = checkReady(cTee(fd, copy.writeFd, size, SPLICE_F_NONBLOCK), 'tee');
+      if (copied === undefined) return false;
       const isFull = !isReady('writable', copy.writeFd);
       discard(copy.readFd, copied);
       return isFull;
@@ -110,10 +99,5 @@ export function openPipeReader(): PipeReader {
 
 /** How many bytes went from a pipe to a file; 0: there are none. */
 function spliced(from: number, to: number, length: number): number {
-  try {
-    return check(cSplice(from, null, to, null, length, SPLICE_F_NONBLOCK), 'splice');
-  } catch (error) {
-    if (hasCode(error, 'EAGAIN')) return 0;
-    throw error;
-  }
+  return checkReady(cSplice(from, null, to, null, length, SPLICE_F_NONBLOCK), 'splice') ?? 0;
 }

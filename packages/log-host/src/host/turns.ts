@@ -3,7 +3,7 @@
 /** The largest block, in bytes: so much of each stream may be written twice when a host is killed. */
 export const BLOCK_SIZE = 262_144;
 /** Streams that write at once. One that hangs is not counted for long. */
-const AT_ONCE = 16;
+const AT_ONCE = 8;
 const HANGS_AFTER_MS = 250;
 /** Then signals and packets are looked at. */
 const TURN_MS = 5;
