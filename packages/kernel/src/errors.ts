@@ -1,5 +1,8 @@
 /** The kernel's errors. Every code stands in docs/errors.md, which a test compares with this list. */
 
+import type { ServiceDirectory } from './hooks.ts';
+import type { Logger } from './plugin/contract.ts';
+
 /** What went wrong, for programs. */
 export type KernelErrorCode =
   | 'LOCK_HELD'
@@ -49,4 +52,15 @@ export function systemCode(error: unknown): string | undefined {
  */
 export function explain(error: unknown, otherwise: string): { readonly message: string; readonly cause?: unknown } {
   return error instanceof KernelError ? error : { message: otherwise, cause: error };
+}
+
+/** Says it as a warning, as {@link explain} has it. */
+export function warn(
+  log: Pick<Logger, 'warning'>,
+  error: unknown,
+  otherwise: string,
+  service?: ServiceDirectory,
+): void {
+  const { message, cause } = explain(error, otherwise);
+  log.warning(message, service === undefined ? { cause } : { cause, service });
 }

@@ -3,7 +3,7 @@
  * a plugin has open when it is replaced. What a tap does wrong, the guard sees to.
  */
 import { closeAll } from '../close-all.ts';
-import { explain, KernelError } from '../errors.ts';
+import { KernelError, warn } from '../errors.ts';
 import { createHooks } from '../hooks.ts';
 import type { ControlPort, KernelHooks, Report, ReportLevel, ScanWatch, ServiceDirectory } from '../hooks.ts';
 import type { Clock, Closeable, Readiness } from '../ports.ts';
@@ -210,10 +210,7 @@ export class PluginHost {
   }
 
   #close({ opened }: Applied): void {
-    closeAll([...opened], (error) => {
-      const { message, cause } = explain(error, 'unable to close a plugin');
-      this.log.warning(message, { cause });
-    });
+    closeAll([...opened], (error) => warn(this.log, error, 'unable to close a plugin'));
   }
 
   /** The same thing, which is forgotten once it is closed, and whose failure bears the plugin's name. */

@@ -3,7 +3,7 @@
  * lock, the control transports and the timer of the service, and closes them when supervision ends.
  */
 import type { Core } from '../core.ts';
-import { explain, KernelError, systemCode } from '../errors.ts';
+import { explain, KernelError, systemCode, warn } from '../errors.ts';
 import type { ControlPort, KernelHooks, LeftService, LogSink, ServiceDirectory, ServiceStatus } from '../hooks.ts';
 import { closeAll } from '../close-all.ts';
 import { ask } from '../plugin/ask.ts';
@@ -137,8 +137,7 @@ export class Service {
     try {
       openControl.call(this.directory, this.#port());
     } catch (error) {
-      const { message, cause } = explain(error, `unable to listen for commands to ${label}`);
-      this.#core.log.warning(message, this.#about(cause));
+      this.#warn(error, `unable to listen for commands to ${label}`);
     }
     statusChanged.call(this.directory, this.#status());
   }
@@ -159,7 +158,7 @@ export class Service {
       }
     } catch (cause) {
       // A state that cannot happen: say so and go on with the next event.
-      this.#core.log.warning(`unable to finish a step of ${this.directory.label}`, this.#about(cause));
+      this.#warn(cause, `unable to finish a step of ${this.directory.label}`);
     }
     if (this.#isNews) this.#announce();
     const { clock } = this.#core.ports;
@@ -221,7 +220,7 @@ export class Service {
     try {
       this.#core.ports.processes.signal(pid, signal);
     } catch (cause) {
-      this.#core.log.warning(`unable to send ${signal} to ${this.directory.label}`, this.#about(cause));
+      this.#warn(cause, `unable to send ${signal} to ${this.directory.label}`);
     }
   }
 
@@ -253,15 +252,8 @@ export class Service {
 
   /** What is written and not read yet needs somebody who has the pipe open, whichever of the two sides ends first. */
   #holdSink(): void {
-    const report = (error: unknown): void => {
-      const { message, cause } = explain(error, `unable to open the log sink of ${this.directory.label}`);
-      this.#core.log.warning(message, this.#about(cause));
-    };
-    try {
-      Promise.resolve(this.#options.sink()).catch(report);
-    } catch (error) {
-      report(error);
-    }
+    const held = new Promise((resolve) => resolve(this.#options.sink())); // what it throws, the promise rejects with
+    held.catch((error: unknown) => this.#warn(error, `unable to open the log sink of ${this.directory.label}`));
   }
 
   #wakeAt(atNs: bigint): void {
@@ -286,8 +278,7 @@ export class Service {
       this.#options.onSettled?.();
       this.dispatch({ type: 'settled', want: this.#wantByFile(), atNs: clock.monotonicNs() });
     } catch (error) {
-      const { message, cause } = explain(error, `unable to look at ${this.directory.label}`);
-      this.#core.log.warning(message, this.#about(cause));
+      this.#warn(error, `unable to look at ${this.directory.label}`);
       this.#settling = clock.wakeAt(clock.monotonicNs() + LOOK_AGAIN_NS, () => this.#settled());
     }
   }
@@ -406,8 +397,7 @@ export class Service {
     try {
       next = this.#successor(pid);
     } catch (error) {
-      const { message, cause } = explain(error, `unable to find what ${this.directory.label} goes on as`);
-      if (this.#asking === undefined) this.#core.log.warning(message, this.#about(cause));
+      if (this.#asking === undefined) this.#warn(error, `unable to find what ${this.directory.label} goes on as`);
     }
     if (next === 'later') return this.#askAgain(pid, end);
     this.#asking = undefined;
@@ -432,6 +422,10 @@ export class Service {
       this.#core.log.warning(`${message} for ${this.directory.label}`, this.#about(cause));
     });
     this.#opened.length = 0;
+  }
+
+  #warn(error: unknown, otherwise: string): void {
+    warn(this.#core.log, error, otherwise, this.directory);
   }
 
   #about(cause: unknown): { readonly cause: unknown; readonly service: ServiceDirectory } {

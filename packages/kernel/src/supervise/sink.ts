@@ -1,7 +1,7 @@
 /** The log sink of one service: asked for at the first start, kept for all others, closed with the service. */
 import { attempt, closeAll } from '../close-all.ts';
 import type { Core } from '../core.ts';
-import { explain } from '../errors.ts';
+import { warn } from '../errors.ts';
 import type { LogSink, ServiceDirectory } from '../hooks.ts';
 import { ask } from '../plugin/ask.ts';
 import type { Answer } from '../plugin/ask.ts';
@@ -17,10 +17,7 @@ export class ServiceSink {
 
   constructor(core: Pick<Core, 'hooks' | 'log'>) {
     this.#core = core;
-    this.#complain = (error) => {
-      const { message, cause } = explain(error, 'unable to close a log sink');
-      core.log.warning(message, { cause });
-    };
+    this.#complain = (error) => warn(core.log, error, 'unable to close a log sink');
   }
 
   /** The sink of a service. A failure, and that there is none, is not kept: the next start asks again. */
