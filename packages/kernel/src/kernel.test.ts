@@ -1,11 +1,12 @@
 /** Both kinds of kernel through the public entry. */
 import {
-  simulateScan,
-  simulateService,
-  SimulatedClock,
+  basePlan,
   FakeFiles,
   FakeProcesses,
   FakeReadiness,
+  SimulatedClock,
+  simulateScan,
+  simulateService,
 } from '@daemontap/testkit';
 import type { Leftovers } from '@daemontap/testkit';
 import { describe, expect, expectTypeOf, test } from 'vitest';
@@ -22,15 +23,7 @@ function world(path: string): KernelOptions & { readonly ports: { readonly files
     path: Buffer.from(path),
     plugins: [],
     ports: { clock, files, processes: new FakeProcesses(), readiness: new FakeReadiness() },
-    basePlan: {
-      file: Buffer.from('./run'),
-      argv: [],
-      environment: [],
-      descriptors: [],
-      ignoredSignals: 0n,
-      blockedSignals: 0n,
-      descriptorLimit: undefined,
-    },
+    basePlan,
     runtimeRoot: '/run/daemontap',
     stopTimeoutMs: undefined,
   };

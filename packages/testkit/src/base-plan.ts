@@ -1,7 +1,6 @@
-/** What a kernel of the testkit starts services with, before plugins change it. */
 import type { SpawnPlan } from '@daemontap/kernel';
 
-/** Standard input, output and error, and nothing else. */
+/** What a kernel of the test kit starts services with, before plugins change it: standard input, output and error, and no more. */
 export const basePlan: SpawnPlan = {
   file: Buffer.from('./run'),
   argv: [Buffer.from('./run')],

@@ -1,5 +1,6 @@
 export { applyAlone } from './apply-alone.ts';
 export type { AppliedPlugin, ApplyAloneOptions, HookArguments, Said } from './apply-alone.ts';
+export { basePlan } from './base-plan.ts';
 export { failedChecks } from './contract/check.ts';
 export type { ContractCheck, FailedCheck } from './contract/check.ts';
 export { controlTransportChecks, controlTransportContract } from './contract/control-transport.ts';

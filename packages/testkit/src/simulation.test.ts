@@ -2,7 +2,7 @@
 import { statSync, readFileSync, existsSync } from 'node:fs';
 import type { Plugin } from '@daemontap/kernel';
 import { describe, expect, test } from 'vitest';
-import { FakeProcesses, FakeReadiness, serviceDirectory, simulateScan, simulateService } from './index.ts';
+import { basePlan, FakeProcesses, FakeReadiness, serviceDirectory, simulateScan, simulateService } from './index.ts';
 
 test('the example of simulateScan is true', async () => {
   const simulation = simulateScan({ services: { finger: { log: true } } });
@@ -51,16 +51,7 @@ describe('a simulation', () => {
 test('a fake process ends once, and takes signals until then', () => {
   const processes = new FakeProcesses();
   const ends: unknown[] = [];
-  const request = {
-    file: Buffer.from('./run'),
-    argv: [],
-    environment: [],
-    descriptors: [],
-    ignoredSignals: 0n,
-    blockedSignals: 0n,
-    descriptorLimit: undefined,
-    directoryFd: 3,
-  };
+  const request = { ...basePlan, directoryFd: 3 };
   processes.failNext('EAGAIN');
   expect(() => processes.spawn(request, () => {})).toThrow(expect.objectContaining({ code: 'EAGAIN', errno: -11 }));
   const pid = processes.spawn(request, (end) => void ends.push(end));

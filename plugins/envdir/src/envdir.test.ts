@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PluginFactory, ServiceDirectory, SpawnPlan } from '@daemontap/kernel';
 import { mkfifo } from '@daemontap/posix';
-import { applyAlone, spawnPluginContract } from '@daemontap/testkit';
+import { applyAlone, basePlan, spawnPluginContract } from '@daemontap/testkit';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
 import { envdir } from './index.ts';
 import type { EnvdirOptions } from './index.ts';
@@ -39,15 +39,7 @@ function environment(
   { role = 'service', ownOptions = {} }: { role?: ServiceDirectory['role']; ownOptions?: EnvdirOptions } = {},
 ): readonly string[] {
   const service: ServiceDirectory = { label: 'finger', role, hasLog: false, identity: '1-2', path: here };
-  const plan: SpawnPlan = {
-    file: bytes('./run'),
-    argv: [bytes('./run')],
-    environment: [bytes('A=1'), bytes('B=2')],
-    descriptors: [],
-    ignoredSignals: 0n,
-    blockedSignals: 0n,
-    descriptorLimit: undefined,
-  };
+  const plan: SpawnPlan = { ...basePlan, environment: [bytes('A=1'), bytes('B=2')] };
   const plugin = applyAlone(envdir(options), { serviceOptions: () => ({ ...ownOptions }) });
   const [answer] = plugin.call('prepareSpawn', plan, service) as [SpawnPlan]; // it has one tap
   return answer.environment.map((entry) => entry.toString('latin1'));

@@ -17,25 +17,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PluginFactory, ServiceDirectory, SpawnPlan } from '@daemontap/kernel';
 import { isSubreaper, mkfifo, readProcess, setSubreaper } from '@daemontap/posix';
-import { applyAlone, spawnPluginContract } from '@daemontap/testkit';
+import { applyAlone, basePlan, spawnPluginContract } from '@daemontap/testkit';
 import type { AppliedPlugin } from '@daemontap/testkit';
 import { afterAll, afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
 import { fghack } from './index.ts';
 import type { FghackOptions } from './index.ts';
 
-const plan: SpawnPlan = {
-  file: Buffer.from('./run'),
-  argv: [Buffer.from('./run')],
-  environment: [],
-  descriptors: [
-    [0, 0],
-    [1, 1],
-    [2, 2],
-  ],
-  ignoredSignals: 0n,
-  blockedSignals: 0n,
-  descriptorLimit: { soft: 1024n, hard: 4096n },
-};
+const plan: SpawnPlan = { ...basePlan, descriptorLimit: { soft: 1024n, hard: 4096n } };
 const service: ServiceDirectory = { label: 'finger', role: 'service', hasLog: true, identity: '1-2', path: '/' };
 const log: ServiceDirectory = { ...service, label: 'finger/log', role: 'log', hasLog: false };
 const up = { pid: 7, paused: false, want: 'up', sinceNs: 0n, startDue: false, leaving: false } as const;

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LeftService, Plugin, PluginFactory, ServiceDirectory, ServiceStatus, SpawnPlan } from '@daemontap/kernel';
 import { readProcess } from '@daemontap/posix';
-import { applyAlone, simulateScan } from '@daemontap/testkit';
+import { applyAlone, basePlan, simulateScan } from '@daemontap/testkit';
 import type { AppliedPlugin } from '@daemontap/testkit';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
 import { encodeLine, encodeRecord, parseHeader, parseRecord } from './record.ts';
@@ -74,22 +74,13 @@ const idle: ServiceStatus = {
   startDue: false,
   leaving: false,
 };
-const plan: SpawnPlan = {
-  file: Buffer.from('./run'),
-  argv: [],
-  environment: [],
-  descriptors: [],
-  ignoredSignals: 0n,
-  blockedSignals: 0n,
-  descriptorLimit: undefined,
-};
 const tell = (status: Partial<ServiceStatus> = {}, directory = finger): void => {
   plugin.call('statusChanged', directory, { ...idle, ...status });
 };
 const running = { pid: process.pid, sinceNs: 1_700_000_000_000_000_500n };
 const ownTicks = readProcess(process.pid)?.startTicks;
 const found = (directory = finger): LeftService | undefined => plugin.call('findRunning', directory)[0] as never;
-const prepared = (directory = finger): SpawnPlan => plugin.call('prepareSpawn', plan, directory)[0] as never;
+const prepared = (directory = finger): SpawnPlan => plugin.call('prepareSpawn', basePlan, directory)[0] as never;
 const intend = (intent: 'start' | 'stop', directory = finger): void => {
   plugin.call('intended', directory, intent);
 };
@@ -494,7 +485,7 @@ describe('beside a living kernel', () => {
   });
 
   test('a start that the killed one did not record is settled with its own mark', () => {
-    first.call('prepareSpawn', plan, finger);
+    first.call('prepareSpawn', basePlan, finger);
     first.call('intended', finger, 'start');
     tell({}, service('other', '1-9'));
     prepared(service('other', '1-9'));

@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os';
 import type { PluginFactory, ServiceDirectory, SpawnPlan } from '@daemontap/kernel';
 import { findAccount, findGroup } from '@daemontap/posix';
-import { applyAlone, spawnPluginContract } from '@daemontap/testkit';
+import { applyAlone, basePlan, spawnPluginContract } from '@daemontap/testkit';
 import { describe, expect, expectTypeOf, test, vi } from 'vitest';
 import { setuidgid } from './index.ts';
 import type { SetuidgidOptions } from './index.ts';
@@ -11,16 +11,6 @@ const isRoot = process.geteuid?.() === 0;
 const own = userInfo().username;
 const nobody = findAccount(Buffer.from('nobody')) ?? expect.unreachable('there is no account nobody');
 const root = { uid: 0, gid: 0, groups: [] };
-
-const plan: SpawnPlan = {
-  file: Buffer.from('./run'),
-  argv: [Buffer.from('./run')],
-  environment: [],
-  descriptors: [],
-  ignoredSignals: 0n,
-  blockedSignals: 0n,
-  descriptorLimit: undefined,
-};
 
 /** The plan for a service, or for its log service, by the one that the configuration says more about. */
 function planned(
@@ -32,7 +22,7 @@ function planned(
 ): SpawnPlan {
   const service: ServiceDirectory = { label: 'finger', role, hasLog: role === 'service', identity: '1-2', path: '/' };
   const plugin = applyAlone(setuidgid(options), { serviceOptions: () => ({ ...ownOptions }) });
-  const [answer] = plugin.call('prepareSpawn', plan, service) as [SpawnPlan]; // it has one tap
+  const [answer] = plugin.call('prepareSpawn', basePlan, service) as [SpawnPlan]; // it has one tap
   return answer;
 }
 
@@ -93,8 +83,8 @@ test('who is not root is itself without a change, and cannot be started as anybo
   vi.spyOn(process, 'getegid').mockReturnValue(nobody.gid);
   vi.spyOn(process, 'getgroups').mockReturnValue([findGroup(Buffer.from('daemon')) ?? 0]);
   try {
-    expect(planned({ account: 'nobody' })).toBe(plan);
-    expect(planned({ account: 'nobody', groups: ['daemon'] })).toBe(plan);
+    expect(planned({ account: 'nobody' })).toBe(basePlan);
+    expect(planned({ account: 'nobody', groups: ['daemon'] })).toBe(basePlan);
     for (const options of [{ account: 'root' }, { account: 'nobody', groups: ['root'] }]) {
       expect(() => planned(options)).toThrow(
         expect.objectContaining({ code: 'PLUGIN_REFUSED', cause: new Error('only root may do that') }),

@@ -1,21 +1,13 @@
 /** What services are limited to. Whether a process then is, test/e2e/confined.test.ts tells. */
 import type { PluginFactory, ServiceDirectory, SpawnPlan } from '@daemontap/kernel';
 import { readLimit } from '@daemontap/posix';
-import { applyAlone, spawnPluginContract } from '@daemontap/testkit';
+import { applyAlone, basePlan, spawnPluginContract } from '@daemontap/testkit';
 import { expect, expectTypeOf, test } from 'vitest';
 import { softlimit } from './index.ts';
 import type { SoftLimit, SoftlimitOptions } from './index.ts';
 
 const UNLIMITED = 2n ** 64n - 1n;
-const plan: SpawnPlan = {
-  file: Buffer.from('./run'),
-  argv: [Buffer.from('./run')],
-  environment: [],
-  descriptors: [],
-  ignoredSignals: 0n,
-  blockedSignals: 0n,
-  descriptorLimit: { soft: 1024n, hard: 4096n },
-};
+const plan: SpawnPlan = { ...basePlan, descriptorLimit: { soft: 1024n, hard: 4096n } };
 
 function planned(
   options: SoftlimitOptions,

@@ -1,5 +1,5 @@
 /** What plugins cannot do to a kernel, and what becomes of them when they are replaced. */
-import { SimulatedClock } from '@daemontap/testkit';
+import { basePlan, SimulatedClock } from '@daemontap/testkit';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
 import type { ControlPort, LogSink, Report, ScanWatch, ServiceDirectory } from '../hooks.ts';
 import { KernelError } from '../errors.ts';
@@ -8,15 +8,6 @@ import type { Plugin, PluginHooks, PluginKernel } from './contract.ts';
 import { PluginHost } from './host.ts';
 
 const service: ServiceDirectory = { label: 'finger', role: 'service', hasLog: true, identity: '1-2', path: '/held/3' };
-const plan: SpawnPlan = {
-  file: Buffer.from('./run'),
-  argv: [],
-  environment: [],
-  descriptors: [],
-  ignoredSignals: 0n,
-  blockedSignals: 0n,
-  descriptorLimit: undefined,
-};
 const reason = new Error('out of luck');
 const throws = (): never => {
   throw reason;
@@ -179,7 +170,7 @@ describe('applying', () => {
       // @ts-expect-error: only the kernel calls
       tappable.serviceReleased.call(service);
       // @ts-expect-error: only the kernel asks
-      void tappable.prepareSpawn.promise(plan, service);
+      void tappable.prepareSpawn.promise(basePlan, service);
       // @ts-expect-error: an asynchronous answer needs tapPromise
       tappable.prepareSpawn.tap('late', async (given) => given);
       // @ts-expect-error: hooks are not to be replaced
@@ -363,7 +354,7 @@ describe('what a plugin has handed over', () => {
 });
 
 describe('prepareSpawn', () => {
-  const ask = (): Promise<SpawnPlan> => host.hooks.prepareSpawn.promise(plan, service);
+  const ask = (): Promise<SpawnPlan> => host.hooks.prepareSpawn.promise(basePlan, service);
   const changes = (name: string, tap: (given: SpawnPlan) => unknown): Plugin =>
     plugin(name, ({ hooks }) => hooks.prepareSpawn.tap(name, tap as (given: SpawnPlan) => SpawnPlan));
 
@@ -373,7 +364,7 @@ describe('prepareSpawn', () => {
       changes('one', adding('1')),
       plugin('two', ({ hooks }) => hooks.prepareSpawn.tapPromise('two', async (given) => adding('2')(given))),
     );
-    expect((await ask()).argv.join('')).toBe('12');
+    expect((await ask()).argv.join('')).toBe('./run12');
   });
 
   test('what one plugin confines a service by cannot be lost by another one, but changed', async () => {
@@ -383,7 +374,7 @@ describe('prepareSpawn', () => {
       changes('first', (given) => ({ ...given, ...confined })),
       changes('second', (given) => ({ ...given, ...more })),
     );
-    expect(await ask()).toEqual({ ...plan, ...more });
+    expect(await ask()).toEqual({ ...basePlan, ...more });
     apply(
       changes('first', (given) => ({ ...given, ...confined })),
       changes('loses', ({ account: _account, ...given }) => given),
@@ -599,7 +590,7 @@ test('the profile tells what the taps have cost, and how often they failed', asy
   host.hooks.serviceReleased.call(service);
   host.hooks.serviceReleased.call(service);
   host.hooks.serviceStarted.call(service, 7);
-  await host.hooks.prepareSpawn.promise(plan, service);
+  await host.hooks.prepareSpawn.promise(basePlan, service);
   const none = { failures: 0, spentNs: 0n, longestNs: 0n, waitedNs: 0n };
   expect(host.profiles.find(({ name }) => name === 'slow')).toEqual({
     name: 'slow',

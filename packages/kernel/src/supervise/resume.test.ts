@@ -1,24 +1,13 @@
 /** Services that an earlier kernel has left: taken over as they are, or begun again where they left off. */
-import { simulateScan, simulateService } from '@daemontap/testkit';
+import { basePlan, simulateScan, simulateService } from '@daemontap/testkit';
 import type { FakeProcess, ServiceSimulationOptions, Simulation, World } from '@daemontap/testkit';
 import { describe, expect, test } from 'vitest';
 import { KernelError } from '../errors.ts';
 import type { LeftService, LogSink } from '../hooks.ts';
 import type { Plugin } from '../plugin/contract.ts';
-import type { SpawnPlan } from '../ports.ts';
 
 const SCAN_MS = 5000;
 const LABEL = '/service/finger';
-
-const plan: SpawnPlan = {
-  file: Buffer.from('./run'),
-  argv: [],
-  environment: [],
-  descriptors: [],
-  ignoredSignals: 0n,
-  blockedSignals: 0n,
-  descriptorLimit: undefined,
-};
 
 /** What an earlier kernel has left: a process unless told otherwise, begun ten seconds ago. */
 interface Left extends Partial<LeftService> {
@@ -55,7 +44,7 @@ function leaving(
     },
     before(given) {
       world = given;
-      if (isRunning) pid = given.processes.spawn({ ...plan, directoryFd: -1 }, () => {});
+      if (isRunning) pid = given.processes.spawn({ ...basePlan, directoryFd: -1 }, () => {});
     },
     process: () => world?.processes.started.find((each) => each.pid === pid),
   };

@@ -1,24 +1,13 @@
 /** Services that go on as another process: found by a plugin when the one that was known has ended. */
-import { simulateScan, simulateService } from '@daemontap/testkit';
+import { basePlan, simulateScan, simulateService } from '@daemontap/testkit';
 import type { FakeProcess, ServiceSimulationOptions, Simulation, World } from '@daemontap/testkit';
 import { describe, expect, test } from 'vitest';
 import type { LeftService, Successor } from '../hooks.ts';
 import type { Plugin } from '../plugin/contract.ts';
-import type { SpawnPlan } from '../ports.ts';
 
 const LABEL = '/service/finger';
 const DEADLINE_MS = 30_000;
 const nothing = { timers: 0, heldDirectories: 0, locks: 0, processes: 0, watches: 0 };
-
-const plan: SpawnPlan = {
-  file: Buffer.from('./run'),
-  argv: [],
-  environment: [],
-  descriptors: [],
-  ignoredSignals: 0n,
-  blockedSignals: 0n,
-  descriptorLimit: undefined,
-};
 
 type Answer = Successor | undefined | Error;
 
@@ -48,7 +37,7 @@ class Finder {
 
 /** Another process, which runs. */
 const another = ({ processes }: Pick<World, 'processes'>): FakeProcess => {
-  const pid = processes.spawn({ ...plan, directoryFd: -1 }, () => {});
+  const pid = processes.spawn({ ...basePlan, directoryFd: -1 }, () => {});
   const found = processes.started.find((each) => each.pid === pid);
   if (found === undefined) throw new Error('it was not started');
   return found;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { PluginHooks } from '@daemontap/kernel';
 import type { ContractCheck } from './check.ts';
 import { addedSince, filesIn, openThings, startedDuring } from './process-state.ts';
-import { inTrial } from './trial.ts';
+import { inTrial, Trial } from './trial.ts';
 import type { PluginContractOptions, TrialKernel } from './trial.ts';
 
 /** The checks that the contracts of all kinds begin with. */
@@ -13,7 +13,7 @@ export function anyPluginChecks(options: PluginContractOptions, hook: keyof Plug
     {
       title: 'has a name, the same each time it is made',
       run: () =>
-        inTrial(options, (trial) => {
+        inTrial(new Trial(options), (trial) => {
           const [first, second] = [create({ dir: trial.directory() }), create({ dir: trial.directory() })];
           assert.ok(typeof first.name === 'string' && first.name !== '', 'the plugin has no name');
           assert.equal(second.name, first.name);
@@ -28,7 +28,7 @@ export function anyPluginChecks(options: PluginContractOptions, hook: keyof Plug
     {
       title: 'opens, starts and writes nothing when it is made and applied',
       run: () =>
-        inTrial(options, (trial) => {
+        inTrial(new Trial(options), (trial) => {
           const before = openThings();
           let kernel: TrialKernel | undefined;
           const started = startedDuring(() => {
@@ -42,7 +42,7 @@ export function anyPluginChecks(options: PluginContractOptions, hook: keyof Plug
     {
       title: `taps ${hook}`,
       run: () =>
-        inTrial(options, (trial) => {
+        inTrial(new Trial(options), (trial) => {
           assert.notEqual(trial.kernel().taps(hook).length, 0, `nothing taps ${hook}`);
         }),
     },

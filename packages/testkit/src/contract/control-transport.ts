@@ -5,9 +5,8 @@ import { anyPluginChecks } from './any-plugin.ts';
 import { declareTests } from './check.ts';
 import type { ContractCheck } from './check.ts';
 import { filesIn, openThings } from './process-state.ts';
-import type { OpenThings } from './process-state.ts';
-import { inTrial } from './trial.ts';
-import type { ContractService, PluginContractOptions, Trial, TrialKernel, TrialService } from './trial.ts';
+import { inTrial, Trial } from './trial.ts';
+import type { ContractService, PluginContractOptions, TrialKernel, TrialService } from './trial.ts';
 
 /** What the contract needs to know of a control transport. */
 export interface ControlTransportContractOptions extends PluginContractOptions {
@@ -55,120 +54,119 @@ export function controlTransportContract(options: ControlTransportContractOption
 /** The checks of {@link controlTransportContract}, for other test frameworks and for tests of the contract itself. */
 export function controlTransportChecks(options: ControlTransportContractOptions): readonly ContractCheck[] {
   const commands = options.commands ?? ALL_COMMANDS;
-  const check = (title: string, body: (bench: Bench) => Promise<void>): ContractCheck => ({
+  const check = (title: string, body: (trial: TransportTrial) => Promise<void>): ContractCheck => ({
     title,
     run: () =>
-      inTrial(options, async (trial) => {
-        const bench = new Bench(trial, options);
+      inTrial(new TransportTrial(options), async (trial) => {
         try {
-          await body(bench);
+          await body(trial);
         } finally {
-          bench.closeAll();
+          trial.closeAll();
         }
         await trial.settle();
-        bench.assertNothingCameLate();
+        trial.assertNothingCameLate();
         trial.assertQuiet();
       }),
   });
   return [
     ...anyPluginChecks(options, 'openControl'),
-    check('carries every command, one by one', async (bench) => {
-      const controlled = bench.open();
+    check('carries every command, one by one', async (trial) => {
+      const controlled = trial.open();
       let expected = '';
       for (const letter of commands) {
         expected += letter;
-        await bench.send(controlled, letter);
-        await bench.arrived(controlled, expected);
+        await trial.send(controlled, letter);
+        await trial.arrived(controlled, expected);
       }
     }),
-    check('carries the commands of one message once each and in order', async (bench) => {
-      const controlled = bench.open();
-      await bench.sendAndCompare(controlled, commands);
-      await bench.sendAndCompare(controlled, [...commands].toReversed().join(''));
+    check('carries the commands of one message once each and in order', async (trial) => {
+      const controlled = trial.open();
+      await trial.sendAndCompare(controlled, commands);
+      await trial.sendAndCompare(controlled, [...commands].toReversed().join(''));
     }),
-    check('carries a burst of a thousand commands whole', async (bench) => {
-      await bench.sendAndCompare(bench.open(), commands.repeat(Math.ceil(1000 / commands.length)));
+    check('carries a burst of a thousand commands whole', async (trial) => {
+      await trial.sendAndCompare(trial.open(), commands.repeat(Math.ceil(1000 / commands.length)));
     }),
-    check('carries the commands of clients that come at the same time', async (bench) => {
-      const controlled = bench.open();
+    check('carries the commands of clients that come at the same time', async (trial) => {
+      const controlled = trial.open();
       const sent = [...commands.repeat(5)];
-      await Promise.all(sent.map((letter) => bench.send(controlled, letter)));
-      await bench.countArrived(controlled, sent.length);
-      await bench.settle();
+      await Promise.all(sent.map((letter) => trial.send(controlled, letter)));
+      await trial.countArrived(controlled, sent.length);
+      await trial.settle();
       assert.deepEqual([...controlled.letters].toSorted(), sent.toSorted());
     }),
-    check('ignores or refuses bytes that are no commands, and goes on', async (bench) => {
-      const controlled = bench.open();
+    check('ignores or refuses bytes that are no commands, and goes on', async (trial) => {
+      const controlled = trial.open();
       const unknown = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)).filter(
         (byte) => !ALL_COMMANDS.includes(String.fromCharCode(byte)),
       );
       for (const bytes of [Buffer.from(unknown), Buffer.from('?'), Buffer.of(0), Buffer.of(10), Buffer.alloc(0)]) {
-        await bench.sendOrBeRefused(controlled, bytes);
+        await trial.sendOrBeRefused(controlled, bytes);
       }
-      await bench.send(controlled, commands);
-      await bench.arrived(controlled, commands);
+      await trial.send(controlled, commands);
+      await trial.arrived(controlled, commands);
     }),
-    check('keeps the services of one kernel apart', async (bench) => {
-      const kernel = bench.kernel();
-      const [first, second] = [bench.open(kernel, 'finger'), bench.open(kernel, 'nntp')];
-      await bench.sendAndCompare(first, commands);
-      await bench.sendAndCompare(second, [...commands].toReversed().join(''));
+    check('keeps the services of one kernel apart', async (trial) => {
+      const kernel = trial.kernel();
+      const [first, second] = [trial.open(kernel, 'finger'), trial.open(kernel, 'nntp')];
+      await trial.sendAndCompare(first, commands);
+      await trial.sendAndCompare(second, [...commands].toReversed().join(''));
       first.close();
-      await bench.sendAndCompare(second, commands);
+      await trial.sendAndCompare(second, commands);
     }),
-    check('keeps two kernels apart', async (bench) => {
-      const [first, second] = [bench.open(), bench.open()];
-      await bench.sendAndCompare(first, commands);
-      await bench.sendAndCompare(second, [...commands].toReversed().join(''));
+    check('keeps two kernels apart', async (trial) => {
+      const [first, second] = [trial.open(), trial.open()];
+      await trial.sendAndCompare(first, commands);
+      await trial.sendAndCompare(second, [...commands].toReversed().join(''));
       first.close();
-      await bench.sendAndCompare(second, commands);
+      await trial.sendAndCompare(second, commands);
     }),
-    check('goes on working when the service directory is renamed', async (bench) => {
-      const controlled = bench.open();
+    check('goes on working when the service directory is renamed', async (trial) => {
+      const controlled = trial.open();
       controlled.service.rename();
-      await bench.sendAndCompare(controlled, commands);
+      await trial.sendAndCompare(controlled, commands);
     }),
-    check('hands over what it opens, and carries nothing once that is closed', async (bench) => {
-      const controlled = bench.open();
+    check('hands over what it opens, and carries nothing once that is closed', async (trial) => {
+      const controlled = trial.open();
       assert.notEqual(controlled.handedOver, 0, 'nothing was handed over');
-      await bench.sendAndCompare(controlled, commands);
+      await trial.sendAndCompare(controlled, commands);
       controlled.close();
-      await bench.sendOrBeRefused(controlled, Buffer.from(commands));
-      await bench.settle();
+      await trial.sendOrBeRefused(controlled, Buffer.from(commands));
+      await trial.settle();
     }),
-    check('is closed twice without harm, to itself or to others', async (bench) => {
-      const kernel = bench.kernel();
-      const controlled = bench.open(kernel, 'finger');
+    check('is closed twice without harm, to itself or to others', async (trial) => {
+      const kernel = trial.kernel();
+      const controlled = trial.open(kernel, 'finger');
       controlled.close();
-      const other = bench.open(kernel, 'nntp'); // it may have the descriptors now that were closed
+      const other = trial.open(kernel, 'nntp'); // it may have the descriptors now that were closed
       controlled.closeAgain();
-      await bench.sendAndCompare(other, commands);
+      await trial.sendAndCompare(other, commands);
     }),
-    check('is closed before the first status without harm', async (bench) => {
-      const kernel = bench.kernel();
-      const controlled = bench.open(kernel, 'finger', { announces: false });
+    check('is closed before the first status without harm', async (trial) => {
+      const kernel = trial.kernel();
+      const controlled = trial.open(kernel, 'finger', { announces: false });
       controlled.close();
-      await bench.sendAndCompare(bench.open(kernel, 'nntp'), commands);
+      await trial.sendAndCompare(trial.open(kernel, 'nntp'), commands);
     }),
-    check('listens again when a service is supervised again', async (bench) => {
-      const kernel = bench.kernel();
-      const first = bench.open(kernel);
-      await bench.sendAndCompare(first, commands);
+    check('listens again when a service is supervised again', async (trial) => {
+      const kernel = trial.kernel();
+      const first = trial.open(kernel);
+      await trial.sendAndCompare(first, commands);
       first.close();
-      await bench.sendAndCompare(bench.openFor(kernel, first.service), commands);
+      await trial.sendAndCompare(trial.openFor(kernel, first.service), commands);
     }),
-    check('opens nothing more however often a status is told', async (bench) => {
-      const controlled = bench.open();
+    check('opens nothing more however often a status is told', async (trial) => {
+      const controlled = trial.open();
       controlled.announce();
-      await bench.settle();
+      await trial.settle();
       const before = openThings();
       const handedOver = controlled.handedOver;
       for (let count = 0; count < 20; count++) controlled.announce();
-      await bench.settledTo(before);
+      await trial.settledTo(before);
       assert.equal(controlled.handedOver, handedOver, 'more was handed over');
     }),
-    check('leaves nothing behind', async (bench) => {
-      const kernel = bench.kernel();
+    check('leaves nothing behind', async (trial) => {
+      const kernel = trial.kernel();
       const service = kernel.service('finger');
       const files = (): readonly string[] => [
         ...filesIn(service.path).filter((path) => !path.startsWith('supervise/')),
@@ -177,51 +175,46 @@ export function controlTransportChecks(options: ControlTransportContractOptions)
       ];
       const filesBefore = files();
       const superviseOnce = async (): Promise<void> => {
-        const controlled = bench.openFor(kernel, service);
-        await bench.sendAndCompare(controlled, commands);
+        const controlled = trial.openFor(kernel, service);
+        await trial.sendAndCompare(controlled, commands);
         controlled.close();
       };
       await superviseOnce(); // whatever is opened once for a whole process is open now
-      await bench.settle();
+      await trial.settle();
       const [before, superviseBefore] = [openThings(), filesIn(`${service.path}/supervise`)];
       for (let count = 0; count < 3; count++) await superviseOnce();
-      await bench.settledTo(before);
-      await bench.until('its files are gone', () => String(files()) === String(filesBefore));
+      await trial.settledTo(before);
+      await trial.until('its files are gone', () => String(files()) === String(filesBefore));
       assert.deepEqual(filesIn(`${service.path}/supervise`), superviseBefore, 'files in supervise/ become more');
     }),
-    check('leaves nothing open where it cannot listen', async (bench) => {
-      const kernel = bench.kernel();
+    check('leaves nothing open where it cannot listen', async (trial) => {
+      const kernel = trial.kernel();
       const service = kernel.service('finger');
       const nowhere = { ...service, directory: { ...service.directory, path: `${service.path}/nowhere` } };
       const attempt = (): void => {
         try {
-          bench.openFor(kernel, nowhere).close();
+          trial.openFor(kernel, nowhere).close();
         } catch (error) {
           assert.ok(error instanceof Error && error.message !== '', 'a refusal is an Error and names the reason');
         }
       };
       attempt();
-      await bench.settle();
+      await trial.settle();
       const before = openThings();
       for (let count = 0; count < 3; count++) attempt();
-      await bench.settledTo(before);
+      await trial.settledTo(before);
     }),
   ];
 }
 
 /** The kernel's side of control transports. */
-class Bench {
-  readonly #trial: Trial;
-  readonly #options: ControlTransportContractOptions;
+class TransportTrial extends Trial {
+  readonly #send: ControlTransportContractOptions['send'];
   readonly #controlled: Controlled[] = [];
 
-  constructor(trial: Trial, options: ControlTransportContractOptions) {
-    this.#trial = trial;
-    this.#options = options;
-  }
-
-  kernel(): TrialKernel {
-    return this.#trial.kernel();
+  constructor(options: ControlTransportContractOptions) {
+    super(options);
+    this.#send = options.send;
   }
 
   open(kernel = this.kernel(), name = 'finger', options = { announces: true }): Controlled {
@@ -237,15 +230,15 @@ class Bench {
   }
 
   async send({ service }: Controlled, bytes: string | Buffer): Promise<void> {
-    await this.#trial.settled('the client has sent', this.#options.send(service, Buffer.from(bytes)));
+    await this.settled('the client has sent', this.#send(service, Buffer.from(bytes)));
   }
 
   async sendOrBeRefused(controlled: Controlled, bytes: Buffer): Promise<void> {
-    const sent = this.#options.send(controlled.service, bytes).then(
+    const sent = this.#send(controlled.service, bytes).then(
       () => {},
       () => {},
     );
-    await this.#trial.settled('the client has sent, or was refused', sent);
+    await this.settled('the client has sent, or was refused', sent);
     await this.settle();
   }
 
@@ -267,18 +260,6 @@ class Bench {
       () => `${count} letters arrive; there are ${controlled.letters.length}: ${controlled.letters.slice(0, 100)}`,
       () => controlled.letters.length >= count,
     );
-  }
-
-  until(what: string | (() => string), condition: () => boolean): Promise<void> {
-    return this.#trial.until(what, condition);
-  }
-
-  settle(): Promise<void> {
-    return this.#trial.settle();
-  }
-
-  settledTo(before: OpenThings): Promise<void> {
-    return this.#trial.settledTo(before);
   }
 
   closeAll(): void {

@@ -7,9 +7,8 @@ import { anyPluginChecks } from './any-plugin.ts';
 import { declareTests } from './check.ts';
 import type { ContractCheck } from './check.ts';
 import { filesIn, flagsOf, openThings } from './process-state.ts';
-import type { OpenThings } from './process-state.ts';
-import { inTrial } from './trial.ts';
-import type { ContractService, PluginContractOptions, Trial, TrialKernel, TrialService } from './trial.ts';
+import { inTrial, Trial } from './trial.ts';
+import type { ContractService, PluginContractOptions, TrialKernel, TrialService } from './trial.ts';
 
 /** What the contract needs to know of a log sink. */
 export interface LogSinkContractOptions extends PluginContractOptions {
@@ -48,64 +47,63 @@ export function logSinkContract(options: LogSinkContractOptions): void {
 
 /** The checks of {@link logSinkContract}, for other test frameworks and for tests of the contract itself. */
 export function logSinkChecks(options: LogSinkContractOptions): readonly ContractCheck[] {
-  const check = (title: string, body: (bench: Bench) => Promise<void>): ContractCheck => ({
+  const check = (title: string, body: (trial: SinkTrial) => Promise<void>): ContractCheck => ({
     title,
     run: () =>
-      inTrial(options, async (trial) => {
-        const bench = new Bench(trial, options);
+      inTrial(new SinkTrial(options), async (trial) => {
         try {
-          await body(bench);
+          await body(trial);
         } finally {
-          bench.closeAll();
+          trial.closeAll();
         }
         await trial.settle();
         trial.assertQuiet();
       }),
   });
   const readerChecks = [
-    check('keeps what is written while nobody reads', async (bench) => {
-      const opened = await bench.open();
+    check('keeps what is written while nobody reads', async (trial) => {
+      const opened = await trial.open();
       const text = Buffer.concat(Array.from({ length: 16 }, () => ALL_BYTES));
       opened.write(text);
-      await bench.comesOut(opened, text);
+      await trial.comesOut(opened, text);
     }),
-    check('lets a reader that begins anew go on at the next byte', async (bench) => {
-      const opened = await bench.open();
+    check('lets a reader that begins anew go on at the next byte', async (trial) => {
+      const opened = await trial.open();
       opened.write('one\n');
-      await bench.comesOut(opened, 'one\n');
+      await trial.comesOut(opened, 'one\n');
       opened.closeInput();
       opened.write('two\n');
-      await bench.comesOut(opened, 'one\ntwo\n');
+      await trial.comesOut(opened, 'one\ntwo\n');
     }),
-    check('gives end of file after the end and the last writer, and not before', async (bench) => {
-      const opened = await bench.open();
+    check('gives end of file after the end and the last writer, and not before', async (trial) => {
+      const opened = await trial.open();
       const output = opened.openOutput();
       writeSync(output, 'one\n');
-      await bench.comesOut(opened, 'one\n');
+      await trial.comesOut(opened, 'one\n');
       opened.closeOutput(output);
-      await bench.staysOpen(opened, 'there was an output, and the next one may come');
+      await trial.staysOpen(opened, 'there was an output, and the next one may come');
       const last = opened.openOutput();
       opened.sink.end();
       opened.sink.end();
-      await bench.staysOpen(opened, 'a writer is left');
+      await trial.staysOpen(opened, 'a writer is left');
       writeSync(last, 'two\n');
-      await bench.comesOut(opened, 'one\ntwo\n');
+      await trial.comesOut(opened, 'one\ntwo\n');
       opened.closeOutput(last);
-      await bench.until('a reader meets end of file', () => opened.readAll());
+      await trial.until('a reader meets end of file', () => opened.readAll());
     }),
   ];
   return [
     ...anyPluginChecks(options, 'openLogSink'),
-    check('gives a service that has a log its sink', async (bench) => {
-      const { sink } = await bench.open();
+    check('gives a service that has a log its sink', async (trial) => {
+      const { sink } = await trial.open();
       for (const name of ['openOutput', 'end', 'close'] as const) {
         assert.equal(typeof sink[name], 'function', `the sink has no ${name}()`);
       }
       const sides = [typeof sink.openInput, typeof options.received].filter((type) => type === 'function');
       assert.equal(sides.length, 1, 'what comes out is seen through openInput() or through the option received');
     }),
-    check('opens descriptors that wait, and that no other process inherits', async (bench) => {
-      const opened = await bench.open();
+    check('opens descriptors that wait, and that no other process inherits', async (trial) => {
+      const opened = await trial.open();
       const output = opened.openOutput();
       const input = opened.sink.openInput === undefined ? [] : [opened.openInput()];
       assert.notEqual(flagsOf(output) & O_ACCMODE, O_RDONLY, 'the output cannot be written');
@@ -115,115 +113,110 @@ export function logSinkChecks(options: LogSinkContractOptions): readonly Contrac
         assert.equal(flagsOf(fd) & O_CLOEXEC, O_CLOEXEC, 'O_CLOEXEC is not set');
       }
     }),
-    check('opens an output anew each time: closing one leaves the others', async (bench) => {
-      const opened = await bench.open();
+    check('opens an output anew each time: closing one leaves the others', async (trial) => {
+      const opened = await trial.open();
       const [first, second] = [opened.openOutput(), opened.openOutput()];
       assert.notEqual(first, second);
       writeSync(first, 'one\n');
-      await bench.comesOut(opened, 'one\n');
+      await trial.comesOut(opened, 'one\n');
       opened.closeOutput(first);
       writeSync(second, 'two\n');
-      await bench.comesOut(opened, 'one\ntwo\n');
+      await trial.comesOut(opened, 'one\ntwo\n');
       opened.closeOutput(second);
       opened.write('three\n');
-      await bench.comesOut(opened, 'one\ntwo\nthree\n');
+      await trial.comesOut(opened, 'one\ntwo\nthree\n');
     }),
-    check('hands on every byte as it was written', async (bench) => {
-      const opened = await bench.open();
+    check('hands on every byte as it was written', async (trial) => {
+      const opened = await trial.open();
       opened.write(ALL_BYTES);
       opened.write(ALL_BYTES);
-      await bench.comesOut(opened, Buffer.concat([ALL_BYTES, ALL_BYTES]));
+      await trial.comesOut(opened, Buffer.concat([ALL_BYTES, ALL_BYTES]));
     }),
     ...(options.received === undefined ? readerChecks : []),
-    check('loses nothing by the end', async (bench) => {
-      const opened = await bench.open();
+    check('loses nothing by the end', async (trial) => {
+      const opened = await trial.open();
       const output = opened.openOutput();
       if (options.received === undefined) opened.openInput(); // after the end there may be none any more
       writeSync(output, 'one\n');
       opened.sink.end();
       writeSync(output, 'two\n');
       opened.closeOutput(output);
-      await bench.comesOut(opened, 'one\ntwo\n');
+      await trial.comesOut(opened, 'one\ntwo\n');
     }),
-    check('keeps the services of one kernel apart', async (bench) => {
-      const kernel = bench.kernel();
-      await bench.staysApart(await bench.open(kernel, 'finger'), await bench.open(kernel, 'nntp'));
+    check('keeps the services of one kernel apart', async (trial) => {
+      const kernel = trial.kernel();
+      await trial.staysApart(await trial.open(kernel, 'finger'), await trial.open(kernel, 'nntp'));
     }),
-    check('keeps two kernels apart', async (bench) => {
-      await bench.staysApart(await bench.open(), await bench.open());
+    check('keeps two kernels apart', async (trial) => {
+      await trial.staysApart(await trial.open(), await trial.open());
     }),
-    check('goes on working when the service directory is renamed', async (bench) => {
-      const opened = await bench.open();
+    check('goes on working when the service directory is renamed', async (trial) => {
+      const opened = await trial.open();
       opened.write('one\n');
       opened.service.rename();
       opened.write('two\n');
-      await bench.comesOut(opened, 'one\ntwo\n');
+      await trial.comesOut(opened, 'one\ntwo\n');
     }),
-    check('is closed twice without harm, to itself or to others', async (bench) => {
-      const kernel = bench.kernel();
+    check('is closed twice without harm, to itself or to others', async (trial) => {
+      const kernel = trial.kernel();
       for (const ends of [true, false]) {
-        const opened = await bench.open(kernel, `finger-${ends}`);
+        const opened = await trial.open(kernel, `finger-${ends}`);
         opened.write('one\n');
-        await bench.comesOut(opened, 'one\n');
+        await trial.comesOut(opened, 'one\n');
         if (ends) opened.sink.end();
         opened.close();
-        const other = await bench.open(kernel, `nntp-${ends}`); // it may have the descriptors now that were closed
+        const other = await trial.open(kernel, `nntp-${ends}`); // it may have the descriptors now that were closed
         opened.sink.close();
         opened.sink.end();
         other.write('two\n');
-        await bench.comesOut(other, 'two\n');
+        await trial.comesOut(other, 'two\n');
       }
     }),
-    check('leaves nothing behind', async (bench) => {
-      const kernel = bench.kernel();
+    check('leaves nothing behind', async (trial) => {
+      const kernel = trial.kernel();
       const first = kernel.service('finger');
       const others = ['nntp', 'smtp', 'http'].map((name) => kernel.service(name));
       const superviseOnce = async (service: TrialService): Promise<void> => {
-        const opened = await bench.openFor(kernel, service);
+        const opened = await trial.openFor(kernel, service);
         opened.write('one\n');
-        await bench.comesOut(opened, 'one\n');
+        await trial.comesOut(opened, 'one\n');
         opened.sink.end();
         opened.close();
       };
       await superviseOnce(first); // whatever is opened once for a whole process is open now
-      await bench.settle();
+      await trial.settle();
       const before = openThings();
       for (const service of others) await superviseOnce(service);
-      await bench.settledTo(before);
-      await bench.until('the runtime directory is empty', () => filesIn(kernel.stateDir).length === 0);
+      await trial.settledTo(before);
+      await trial.until('the runtime directory is empty', () => filesIn(kernel.stateDir).length === 0);
     }),
-    check('leaves nothing open where it cannot be opened', async (bench) => {
-      const kernel = bench.kernel({ hasStateDir: false });
+    check('leaves nothing open where it cannot be opened', async (trial) => {
+      const kernel = trial.kernel({ hasStateDir: false });
       const service = kernel.service('finger');
       const attempt = async (): Promise<void> => {
         try {
-          (await bench.openFor(kernel, service)).close();
+          (await trial.openFor(kernel, service)).close();
         } catch (error) {
           assert.ok(error instanceof Error && error.message !== '', 'a refusal is an Error and names the reason');
         }
       };
       await attempt();
-      await bench.settle();
+      await trial.settle();
       const before = openThings();
       for (let times = 0; times < 3; times++) await attempt();
-      await bench.settledTo(before);
+      await trial.settledTo(before);
     }),
   ];
 }
 
 /** The kernel's side of log sinks, and the services' and readers'. */
-class Bench {
-  readonly #trial: Trial;
+class SinkTrial extends Trial {
   readonly #received: LogSinkContractOptions['received'];
   readonly #opened: OpenedSink[] = [];
 
-  constructor(trial: Trial, { received }: LogSinkContractOptions) {
-    this.#trial = trial;
-    this.#received = received;
-  }
-
-  kernel(options: { readonly hasStateDir?: boolean } = {}): TrialKernel {
-    return this.#trial.kernel(options);
+  constructor(options: LogSinkContractOptions) {
+    super(options);
+    this.#received = options.received;
   }
 
   open(kernel = this.kernel(), name = 'finger'): Promise<OpenedSink> {
@@ -233,7 +226,7 @@ class Bench {
   async openFor(kernel: TrialKernel, service: TrialService): Promise<OpenedSink> {
     for (const answer of kernel.call('openLogSink', service.directory)) {
       // A hook's taps return what its type says; a plugin that does not fails here or below.
-      const sink = (await this.#trial.settled('openLogSink is answered', answer)) as LogSink | undefined;
+      const sink = (await this.settled('openLogSink is answered', answer)) as LogSink | undefined;
       if (sink === undefined) continue;
       const opened = new OpenedSink(sink, { kernel, service });
       this.#opened.push(opened);
@@ -271,18 +264,6 @@ class Bench {
   async staysOpen(opened: OpenedSink, why: string): Promise<void> {
     await this.settle();
     assert.equal(opened.readAll(), false, `a reader meets end of file too early: ${why}`);
-  }
-
-  until(what: string | (() => string), condition: () => boolean | Promise<boolean>): Promise<void> {
-    return this.#trial.until(what, condition);
-  }
-
-  settle(): Promise<void> {
-    return this.#trial.settle();
-  }
-
-  settledTo(before: OpenThings): Promise<void> {
-    return this.#trial.settledTo(before);
   }
 
   closeAll(): void {

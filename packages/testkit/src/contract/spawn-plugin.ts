@@ -7,8 +7,8 @@ import { anyPluginChecks } from './any-plugin.ts';
 import { declareTests } from './check.ts';
 import type { ContractCheck } from './check.ts';
 import { openThings } from './process-state.ts';
-import { inTrial } from './trial.ts';
-import type { ContractPlace, ContractService, PluginContractOptions, Trial, TrialKernel } from './trial.ts';
+import { inTrial, Trial } from './trial.ts';
+import type { ContractPlace, ContractService, PluginContractOptions, TrialKernel } from './trial.ts';
 
 /** What the contract needs to know of a spawn plugin. */
 export interface SpawnPluginContractOptions extends PluginContractOptions {
@@ -72,7 +72,7 @@ export function spawnPluginChecks(options: SpawnPluginContractOptions): readonly
   const check = (title: string, body: (trial: Trial) => Promise<void>): ContractCheck => ({
     title,
     run: () =>
-      inTrial(options, async (trial) => {
+      inTrial(new Trial(options), async (trial) => {
         await body(trial);
         await trial.settle();
         trial.assertQuiet();

@@ -73,12 +73,8 @@ export interface TrialKernel {
   service(name: string, role?: ServiceDirectory['role']): TrialService;
 }
 
-/** Runs the body in a world of its own, and removes that world. */
-export async function inTrial(
-  options: PluginContractOptions,
-  body: (trial: Trial) => Promise<void> | void,
-): Promise<void> {
-  const trial = new Trial(options);
+/** Runs the body in the world of a trial, and removes that world. */
+export async function inTrial<T extends Trial>(trial: T, body: (trial: T) => Promise<void> | void): Promise<void> {
   try {
     await body(trial);
   } finally {
@@ -86,7 +82,7 @@ export async function inTrial(
   }
 }
 
-/** One world. */
+/** One world. Contracts of one kind of plugins add what is on the other side of their hooks. */
 export class Trial {
   readonly #create: PluginContractOptions['create'];
   readonly #timeoutMs: number;
