@@ -5,9 +5,11 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
+import { daemontap } from './support/implementations.ts';
 import { finishedFiles, logged, modeOf, multilogs } from './support/multilog.ts';
 import { asNobody } from './support/nobody.ts';
 import { compareWithSent, linesIn } from './support/numbered.ts';
+import { run } from './support/run.ts';
 import { floodsNumbers, writesNumbers } from './support/runs.ts';
 import { slowPipe } from './support/slow-pipe.ts';
 import { canMount, smallDisk } from './support/small-disk.ts';
@@ -78,6 +80,40 @@ describe.concurrent('log-multilog', () => {
       modeOf(up.path('a/main/current')),
       finishedFiles(up.path('a/main')).every(({ name }) => name.endsWith('.s')),
     ]).toEqual(['744', true]);
+  });
+
+  test('every plugin is named: its host is supervised, shown and found again, as with the preset', async () => {
+    const own = [
+      ['log-stderr', { level: 'info' }] as const,
+      'status-file',
+      'control-fifo',
+      'run-record',
+      'scan-watch',
+      'control-socket',
+    ];
+    await using up = stack({
+      preset: [],
+      plugins: [...own, plugin],
+      prepare: ({ make }) => void make('a', writesNumbers),
+    });
+    const dirs = [up.path('a/main')];
+    const pid = await up.runs('a');
+    const host = await up.host();
+    await grows(dirs);
+    const words = ['status', '--dir', up.path(), '--runtime-dir', up.here.join('runtime')];
+    const shown = async (): Promise<string> =>
+      (await run([join(daemontap.programDir, 'daemontap'), ...words], { cwd: up.here.path })).stdout;
+    await until(async () => new RegExp(`\\b${host.pid}\\b.*\\bhelper\\b`).test(await shown()), {
+      describe: 'the host is shown',
+      state: shown,
+    });
+    await up.kill();
+    up.start();
+    await up.speaks(`a runs already (pid ${pid})`);
+    await grows(dirs);
+    expect((await up.host()).pid).toBe(host.pid);
+    await end(up, /^supervise: info: a runs already/);
+    expect(compareWithSent(up.path('a'), linesIn(...dirs))).toEqual(intact);
   });
 
   test('a service directory is renamed while it runs, and the host ended: the log goes on in it', async () => {

@@ -279,6 +279,11 @@ describe.concurrent('whoever supervises', () => {
     [['status', '/nonexist/finger'], 4, 'unable to find /nonexist/finger: there is no such service in /nonexist'],
     [['status', ''], 4, "unable to find '': there is no such service in HERE/service"],
     [['status', 'no-service/log'], 4, 'unable to find no-service/log: there is no such service in HERE/service'],
+    [
+      ['status', '../service'],
+      4,
+      'unable to find a service ../service: it holds services (did you mean --dir ../service?)',
+    ],
     [['start', 'mail'], 111, 'unable to start mail: supervise not running'],
     [['stop', '--wait', 'mail'], 111, 'unable to stop mail: supervise not running'],
     [['start', 'no-service'], 111, 'unable to start no-service: supervise not running'],

@@ -15,6 +15,8 @@ import { until } from './until.ts';
 
 /** What stands in the configuration. */
 export interface StackConfiguration {
+  /** By default daemontools'. */
+  readonly preset?: readonly string[];
   readonly plugins: readonly (string | readonly [name: string, options: object])[];
   readonly services?: object;
   /** In seconds. */

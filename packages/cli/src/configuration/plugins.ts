@@ -88,7 +88,7 @@ function makePlugin({
   } catch (error) {
     throw fail(`unable to make plugin ${name}: ${loadFailure(error)}`);
   }
-  const { name: ownName, apiVersion, requires } = made;
+  const { name: ownName, apiVersion, requires = [], meetsHelpers = false } = made;
   let current = place;
   if (ownName !== factory.definition.name || typeof made.apply !== 'function') {
     throw fail(`unable to make plugin ${name}: its factory returns no plugin called ${factory.definition.name}`);
@@ -97,7 +97,8 @@ function makePlugin({
   const plugin: Plugin = Object.freeze({
     name: ownName,
     apiVersion,
-    ...(requires === undefined ? {} : { requires }),
+    requires,
+    meetsHelpers,
     get origin() {
       return current;
     },
@@ -105,7 +106,7 @@ function makePlugin({
       return { place: current, module, version, options };
     },
     apply: (kernel: PluginKernel) => made.apply(kernel),
-  });
+  } satisfies Required<Plugin>);
   moves.set(plugin, (to) => (current = to));
   return plugin;
 }

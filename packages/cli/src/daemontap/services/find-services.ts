@@ -8,7 +8,7 @@ import type { DirectoryOptions } from '../directory.ts';
 import { keyOf } from './ask-kernel.ts';
 import type { AskedKernel, KernelService } from './ask-kernel.ts';
 import { kernelOf } from './kernel-of.ts';
-import { namedService, servicesIn } from './service-words.ts';
+import { isScanDirectory, namedService, servicesIn } from './service-words.ts';
 import type { NamedService } from './service-words.ts';
 import type { ServiceView } from './service-view.ts';
 import { identity, normally, viewByFiles } from './supervise-files.ts';
@@ -91,6 +91,8 @@ function allOf(scanDir: Buffer, kernel: AskedKernel | undefined): readonly Found
 /** The service, or why there is none. */
 function find(service: NamedService, kernel: AskedKernel | undefined): FoundService | string {
   const { label, shown, directory, scanDir } = service;
+  if (isScanDirectory(directory))
+    return `unable to find a service ${shown}: it holds services (did you mean --dir ${shown}?)`;
   if (!isMissing(directory)) return foundService(service, kernel);
   const siblings = siblingsOf(service);
   const meant = siblings.find((each) => each.label === label); // its bytes are not what is shown and was typed

@@ -48,6 +48,11 @@ export function servicesIn(scanDir: Buffer): readonly NamedService[] {
     });
 }
 
+/** True for a directory that holds services and is none. */
+export function isScanDirectory(path: Buffer): boolean {
+  return isDirectory(path) && !isServiceDirectory(path) && servicesIn(path).length > 0;
+}
+
 /** True when there is a directory of that path. */
 export function isDirectory(path: Buffer): boolean {
   try {
