@@ -274,6 +274,8 @@ describe.runIf(up !== undefined)('daemontap up', () => {
     await scan.svc('-t', 'a');
     const second = await scan.up('a', first);
     await configure([], true);
+    const isRecorded = (): boolean => readFileSync(recordsOf(scan), 'latin1').includes(String(second));
+    await until(isRecorded, { describe: 'it is recorded', state: () => readFileSync(recordsOf(scan), 'latin1') });
     await end(scan.svscan);
     await using next = await again(scan, up, ['a']);
     expect([readRecord(scan.path('a'))?.pid, lives(second)]).toEqual([second, true]);

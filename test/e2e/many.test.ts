@@ -23,7 +23,7 @@ describe.runIf(isRoot).each(ours)(`${COUNT} services ($title)`, (combination) =>
     });
     const running = (): readonly string[] => names.filter((name) => (scan.record(name)?.pid ?? 0) > 0);
     const state = (): unknown => [running().length, scan.svscan.stderr().slice(0, 2000)];
-    await until(() => running().length === COUNT, { describe: 'all run', state, timeoutMs: 45_000, everyMs: 200 });
+    await until(() => running().length === COUNT, { describe: 'all run', state, timeoutMs: 120_000, everyMs: 200 });
     expect(await scan.svstat(...names)).toEqual(names.map((name) => `${name}: up (pid N) N seconds`));
     await scan.svc('-d', ...names);
     await until(() => running().length === 0, { describe: 'all are down', state, everyMs: 200 });
@@ -31,11 +31,11 @@ describe.runIf(isRoot).each(ours)(`${COUNT} services ($title)`, (combination) =>
     await until(() => running().length === COUNT, {
       describe: 'all run again',
       state,
-      timeoutMs: 45_000,
+      timeoutMs: 120_000,
       everyMs: 200,
     });
     process.kill(scan.svscan.pid, 'SIGTERM');
     expect(await scan.svscan.exit).toEqual({ code: 0, signal: undefined });
     expect([scan.svscan.stderr(), scan.svscan.pids()]).toEqual(['', []]);
-  }, 120_000);
+  }, 400_000);
 });

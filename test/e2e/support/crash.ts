@@ -234,7 +234,7 @@ async function bringAbout(scan: CrashScan): Promise<void> {
   const missing = (): readonly string[] => awaited.filter((name) => lastStart(path(name)) === undefined);
   await until(() => missing().length === 0, { describe: 'all have started', state: missing });
   if (paused.length > 0) await scan.svc('-p', ...paused);
-  await scan.right(30_000);
+  await scan.right(100_000);
 }
 
 function hostsAmong(pids: readonly number[]): readonly number[] {
