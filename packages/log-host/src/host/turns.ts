@@ -4,7 +4,7 @@
 export const BLOCK_SIZE = 262_144;
 /** Streams that write at once. One that hangs is not counted for long. */
 const AT_ONCE = 8;
-const HANGS_AFTER_MS = 250;
+const HANGS_AFTER_MS = 125;
 /** Then signals and packets are looked at. */
 const TURN_MS = 5;
 
