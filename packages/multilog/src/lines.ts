@@ -13,7 +13,7 @@ import { Stamps } from './stamps.ts';
 import { STATUS_LINE_SIZE } from './status-file.ts';
 
 const NEWLINE = 0x0a;
-/** Fewer bytes are not worth taking whole lines at once. */
+/** Fewer bytes, or room for fewer, are not worth taking whole lines at once. */
 const WHOLE_MIN = 1024;
 /** So much of a line is shown. */
 const SHOWN_MAX = 200;
@@ -105,7 +105,7 @@ export class Lines {
         start = end = first.length;
         continue;
       }
-      if (takesAll && start === end && block.length - at >= WHOLE_MIN) {
+      if (start === end && block.length - at >= WHOLE_MIN) {
         const taken = this.#takeWhole(block, at);
         at += taken;
         start = end = first.length;
@@ -136,7 +136,8 @@ export class Lines {
   /** Takes whole lines, as many as there are and fit, and returns how many bytes they are. */
   #takeWhole(block: Buffer, at: number): number {
     const { area, length } = this.#first;
-    const most = area.full - length;
+    const most = area.full - Math.max(...this.#outputs.map((output) => output.length));
+    if (most < WHOLE_MIN) return 0;
     let lines: { readonly taken: number; readonly length: number } | undefined;
     if (this.#stamps !== undefined) lines = this.#stamps.writeLines(block, at, area.bytes.subarray(length), most);
     else {
@@ -144,7 +145,8 @@ export class Lines {
       if (end > at) lines = { taken: end - at, length: block.copy(area.bytes, length, at, end) };
     }
     if (lines === undefined) return 0;
-    this.#first.length += lines.length;
+    if (this.#takesAll) this.#first.length += lines.length;
+    else this.#selectEach(length, length + lines.length);
     this.#isFull ||= this.#first.length > area.full;
     return lines.taken;
   }
@@ -156,6 +158,16 @@ export class Lines {
     for (const output of this.#outputs) if (output.isSelected) this.#append(output, block, at, end);
     this.#isLong = newline === -1;
     return end;
+  }
+
+  /** Sees to the whole lines from `start` to `end` of the first output's bytes, and moves those that stay together. */
+  #selectEach(start: number, end: number): void {
+    const { bytes } = this.#first.area;
+    for (let at = start; at < end;) {
+      const newline = bytes.indexOf(NEWLINE, at);
+      this.#select(at, Math.min(newline, at + LINE_MAX), newline + 1);
+      at = newline + 1;
+    }
   }
 
   /** Sees to the line between `start` and `textEnd` of the first output's bytes; with its newline it ends at `end`. */
@@ -175,7 +187,9 @@ export class Lines {
       output.isSelected = logged[index] === true;
       if (output.isSelected) this.#append(output, bytes, start, end);
     }
-    if (first.isSelected) first.length = end;
+    if (!first.isSelected) return;
+    if (first.length < start) bytes.copyWithin(first.length, start, end);
+    first.length += end - start;
   }
 
   #append(output: Output, bytes: Buffer, start: number, end: number): void {

@@ -146,9 +146,52 @@ describe('a block', () => {
     );
   });
 
-  test('of empty lines, the most that labels can make of it', () => {
-    const all = Buffer.alloc(BLOCK_MAX, '\n');
-    expect(withoutLabels(taken(stamped, [all]))).toBe('\n'.repeat(BLOCK_MAX + 1));
+  test('of lines that something is decided about comes out as line by line, and is shown and kept alike', () => {
+    const scripts = [
+      ['-*a*', './d'],
+      ['-b*', './d', '-*', '+*c', './e', './f'],
+      ['./d', '-*x*', './e', 'e', '=status'],
+      ['-*', '+*d*', 'e', '=status'],
+    ].map((words) => parseScript(words.map((word) => Buffer.from(word))));
+    /** Blocks of less than a kilobyte are taken line by line. */
+    const outcome = (script: typeof stamped, all: Buffer, blockSize: number): readonly string[] => {
+      if (script === undefined) throw new Error('no script');
+      const seen = Array.from({ length: 5 }, () => '');
+      const lines = new Lines(script, (line) => (seen[3] += line.toString('latin1')));
+      for (let at = 0; at < all.length; at += blockSize) {
+        for (const batch of lines.take(all.subarray(at, at + blockSize))) {
+          for (const [index, { area, length }] of batch.outputs.entries()) {
+            expect(length).toBeLessThanOrEqual(area.bytes.length);
+            seen[index] += area.bytes.toString('latin1', 0, length);
+          }
+          for (const { line } of batch.kept) seen[4] = line.toString('latin1');
+          giveBatchBack(batch);
+        }
+      }
+      return seen;
+    };
+    const lengths = fc.array(fc.oneof(fc.nat(60), fc.nat(3000), fc.constantFrom(0, 999, 1000, 1001, LONGEST)), {
+      maxLength: 200,
+    });
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...scripts),
+        lengths,
+        fc.integer({ min: 1024, max: BLOCK_MAX }),
+        (script, each, size) => {
+          const all = block(each);
+          expect(outcome(script, all, size)).toEqual(outcome(script, all, 1000));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test.each([4096, LONGEST, BLOCK_MAX])('of %i empty lines, the most that labels can make of it', (count) => {
+    const onlyToSecond = parseScript(['t', '-*', './d', '+*', './e'].map((word) => Buffer.from(word)));
+    for (const script of [stamped, onlyToSecond]) {
+      expect(withoutLabels(taken(script, [Buffer.alloc(count, '\n')]))).toBe('\n'.repeat(count + 1));
+    }
   });
 
   test('is stamped line by line where WebAssembly has no room', () => {
