@@ -102,6 +102,13 @@ describe('limits in a chain', () => {
     expect(outcome).toEqual(fatal(name, `unable to run: it runs on Node, which needs ${needed}`));
   });
 
+  test('of all memory leave room for Node from where its address space does', async () => {
+    for (const bytes of ['1300000000', '9000000000000000000']) {
+      expect(await run([ours('softlimit'), '-m', bytes, ours('tai64n')])).toEqual(silent);
+      expect(await run([ours('softlimit'), '-m', bytes, ours('multilog'), 'e'])).toEqual(silent);
+    }
+  });
+
   test('that others have set may be more than a shell can count', async () => {
     const [name, limit] = ['/usr/bin/prlimit', '--data=9999999999999999999:'];
     expect(await run([name, limit, ours('tai64n')])).toEqual(silent);
