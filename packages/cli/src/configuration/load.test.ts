@@ -158,6 +158,9 @@ test("the control socket is there by default, is the configuration's where it na
   });
   dir.write('daemontap.config.json', { without: ['control-socket'] });
   expect(names(await load(dir.path))).toEqual(preset);
+  const another = { without: ['control-socket'], plugins: ['status-file', ['control-socket', { mode: '0660' }]] };
+  dir.write('daemontap.config.json', { preset: [], ...another });
+  expect(names(await load(dir.path))).toEqual(['status-file', 'control-socket']); // as with the plugins of presets
   dir.write('daemontap.config.json', { plugins: [['control-socket', { mode: 660 }]] });
   expect(await problems(dir.path)).toEqual([
     'daemontap.config.json: plugins[0][1].mode: plugin control-socket: it must be octal digits in quotes',

@@ -29,14 +29,15 @@ export async function loadStack(request: StackRequest): Promise<Stack> {
   const own = await loadAll(parsed.plugins.map((entry) => ({ ...request, ...entry })));
   const named = [...left, ...own.plugins];
   // What the configuration names itself, with options perhaps, is in the place of ours.
-  const ours = (await ownPlugins(request.previous)).filter(({ name }) => named.every((each) => each.name !== name));
+  const allOurs = await ownPlugins(request.previous);
+  const ours = allOurs.filter(({ name }) => named.every((each) => each.name !== name));
   const plugins = [...left, ...ours.filter(({ name }) => !without.includes(name)), ...own.plugins];
   const loadProblems = [...fromPresets.problems, ...own.problems];
   // With a key that is wrong, nobody knows what was meant to be left out, or allowed.
   if (parsed.problems.length > 0) return { plugins, problems: loadProblems };
   // What could not be loaded would be missed everywhere: that is not said again.
   if (loadProblems.length > 0) return { plugins, problems: [...loadProblems, ...duplicates(plugins, left.length)] };
-  const known = [...[...fromPresets.plugins, ...ours].map(({ name }) => name), ...fromPresets.leftOut];
+  const known = [...[...fromPresets.plugins, ...allOurs].map(({ name }) => name), ...fromPresets.leftOut];
   const unknownWithout = without.flatMap((name, index) =>
     known.includes(name)
       ? []
