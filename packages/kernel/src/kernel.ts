@@ -181,6 +181,7 @@ function createCore(
     host,
     helpers,
     async close() {
+      host.close(({ isHelper }) => isHelper); // else the one would wait for the other
       await helpers.stop(); // what services have written last goes through them
       host.close();
       for (const path of made.size > 0 ? [...made, runtimePath] : []) files.removeRuntimeDir(path);

@@ -63,8 +63,9 @@ export interface PluginKernel {
   /**
    * Supervises a process of the plugin's own, as a service of the role `helper`: started again a second after its end,
    * and taken over by a later kernel. It is told to stop once everybody who has asked for it has closed what they were
-   * given; that is theirs, and outlives the plugin where it was replaced. A stop of the kernel waits for this, after all
-   * services. To be called from within hooks.
+   * given; that is theirs, and outlives the plugin where it was replaced, unless it is handed to `opened`. A stop of the
+   * kernel closes what was handed there, once all services have ended, and waits for all helpers. To be called from
+   * within hooks.
    */
   supervise(helper: HelperOptions): Closeable;
   /**

@@ -65,7 +65,7 @@ interface Applied {
   readonly plugin: Plugin;
   readonly taps: RecordedTap[];
   readonly profiles: Map<string, HookProfile>;
-  readonly opened: Set<Closeable>;
+  readonly opened: Set<Closeable & { readonly isHelper: boolean }>;
 }
 
 /** The plugins of one kernel. */
@@ -109,7 +109,7 @@ export class PluginHost {
     const next = plugins.map((plugin) => {
       const known = kept.get(plugin);
       if (known !== undefined) return known;
-      const applied = { plugin, taps: [], profiles: new Map(), opened: new Set<Closeable>() };
+      const applied: Applied = { plugin, taps: [], profiles: new Map(), opened: new Set() };
       added.push(applied);
       return applied;
     });
@@ -135,9 +135,9 @@ export class PluginHost {
     };
   }
 
-  /** Lets go of all that plugins have open. */
-  close(): void {
-    for (const each of this.#applied.toReversed()) this.#close(each);
+  /** Lets go of all that plugins have open, or of what is meant of it. */
+  close(isMeant?: (opened: { readonly isHelper: boolean }) => boolean): void {
+    for (const each of this.#applied.toReversed()) this.#close(each, isMeant);
   }
 
   #apply(applied: Applied): void {
@@ -209,13 +209,14 @@ export class PluginHost {
     return (...args) => guarded(...args.slice(0, -1), scoped(args.at(-1) as ControlPort | ScanWatch));
   }
 
-  #close({ opened }: Applied): void {
-    closeAll([...opened], (error) => warn(this.log, error, 'unable to close a plugin'));
+  #close({ opened }: Applied, isMeant: (each: { readonly isHelper: boolean }) => boolean = () => true): void {
+    closeAll([...opened].filter(isMeant), (error) => warn(this.log, error, 'unable to close a plugin'));
   }
 
   /** The same thing, which is forgotten once it is closed, and whose failure bears the plugin's name. */
-  #owned({ plugin, opened }: Applied, thing: Closeable): Closeable {
+  #owned({ plugin, opened }: Applied, thing: Closeable): Closeable & { readonly isHelper: boolean } {
     const own = {
+      isHelper: 'isHelper' in thing,
       close() {
         if (!opened.delete(own)) return;
         try {

@@ -113,9 +113,11 @@ describe('a helper', () => {
   });
 });
 
+const stopping = () => ({ plugins: [owner().plugin], before, stopTimeoutMs: 5000 });
+
 describe.each([
-  ['svscan', () => simulateScan({ services: { finger: {} }, plugins: [owner().plugin], before, stopTimeoutMs: 5000 })],
-  ['supervise', () => simulateService({ plugins: [owner().plugin], before, stopTimeoutMs: 5000 })],
+  ['svscan', (more?: object) => simulateScan({ services: { finger: {} }, ...stopping(), ...more })],
+  ['supervise', (more?: object) => simulateService({ ...stopping(), ...more })],
 ] as const)('the stop of %s', (_name, simulate) => {
   test('ends helpers last', async () => {
     const simulation = simulate();
@@ -131,6 +133,32 @@ describe.each([
     await simulation.advanceMs(1);
     expect(simulation.isDone()).toBe(true);
     expect(simulation.leftovers()).toEqual({ timers: 0, heldDirectories: 0, locks: 0, processes: 0, watches: 0 });
+  });
+
+  test('closes helpers that plugins have handed over as open, once all services have ended', async () => {
+    const keeps: Plugin = {
+      name: 'keeps',
+      apiVersion: 1,
+      apply({ hooks, supervise, opened }) {
+        hooks.openControl.tap('keeps', ({ role }) => {
+          if (role !== 'service') return;
+          opened(supervise(helper));
+          opened({ close: () => void closed.push('other') });
+        });
+      },
+    };
+    const closed: string[] = [];
+    const simulation = simulate({ plugins: [keeps], stopTimeoutMs: undefined });
+    await simulation.advanceMs(1);
+    simulation.kernel.stop();
+    await simulation.advanceMs(1);
+    expect(simulation.processIn(PATH)?.signals).toEqual([]);
+    simulation.endIn('/service/finger');
+    await simulation.advanceMs(1);
+    expect([simulation.processIn(PATH)?.signals, closed]).toEqual([['SIGTERM', 'SIGCONT'], []]);
+    simulation.endIn(PATH);
+    await simulation.advanceMs(1);
+    expect([simulation.isDone(), closed]).toEqual([true, ['other']]);
   });
 
   test('kills a helper that does not end in time', async () => {

@@ -92,7 +92,8 @@ class Helper {
   }
 
   open(): Closeable {
-    const handle: Closeable = {
+    const handle = {
+      isHelper: true,
       close: () => {
         if (this.#handles.delete(handle)) this.#leaveWhereUnneeded();
       },
