@@ -22,6 +22,7 @@ const configuration = (
   settings: { log: 'plain', onTerm: 'stop', stopTimeoutMs: 1, runtimeRoot: '/' },
   values: Object.entries(values).map(([key, value]) => ({ key, value, origin: 'default' })),
   plugins,
+  stalePresets: [],
   serviceOptions: () => ({}),
 });
 const compared = (before: Configuration, after: Configuration): readonly string[] =>
@@ -55,6 +56,10 @@ test('a module, an export, code and settings that change are told of', () => {
     'plugin a: its code has changed: takes effect at the next start',
   ]);
   expect(compared(stale, stale)).toEqual([]);
+  expect(compared(configuration([]), stale)).toEqual([
+    'plugin a: added',
+    'plugin a: its code has changed: takes effect at the next start',
+  ]);
   const values = { onTerm: 'stop', services: { finger: { a: { x: 1 } } }, allow: [] };
   const others = { onTerm: 'leave', services: { finger: { a: { x: 2 } }, web: { a: {} } }, allow: ['a.x'] };
   expect(compared(configuration([], values), configuration([], others))).toEqual([

@@ -7,6 +7,7 @@ import { isRecord, keyText } from './problem.ts';
 /** What a kernel takes at its start only. */
 const AT_START: ReadonlySet<string> = new Set(['onTerm', 'stopTimeout', 'runtimeDir']);
 const NEXT_START = 'takes effect at the next start';
+const STALE = `its code has changed: ${NEXT_START}`;
 const SECRET = /pass|secret|token|credential|key$/i;
 
 /** The differences between two configurations, one a line; none when they are the same. */
@@ -23,7 +24,8 @@ export function compareConfigurations({
       ({ place, what }) => `${place}: ${what}${AT_START.has(key) ? `: ${NEXT_START}` : ''}`,
     );
   });
-  return [...values, ...pluginChanges(before.plugins, after.plugins)];
+  const presets = after.stalePresets.filter((name) => !before.stalePresets.includes(name));
+  return [...values, ...presets.map((name) => `${name}: ${STALE}`), ...pluginChanges(before.plugins, after.plugins)];
 }
 
 function pluginChanges(before: readonly LoadedPlugin[], after: readonly LoadedPlugin[]): readonly string[] {
@@ -34,7 +36,8 @@ function pluginChanges(before: readonly LoadedPlugin[], after: readonly LoadedPl
     ...removed.map(({ name }) => `plugin ${name}: removed`),
     ...after.flatMap((plugin) => {
       const old = before.find(({ name }) => name === plugin.name);
-      return old === undefined ? [`plugin ${plugin.name}: added`] : pluginChange(old, plugin);
+      if (old !== undefined) return pluginChange(old, plugin);
+      return [`plugin ${plugin.name}: added`, ...(plugin.isStale ? [`plugin ${plugin.name}: ${STALE}`] : [])];
     }),
     ...(keyOf(order) === keyOf(kept)
       ? []
@@ -50,7 +53,7 @@ function pluginChange(old: LoadedPlugin, plugin: LoadedPlugin): readonly string[
   return [
     ...(old.module === plugin.module ? [] : [`plugin ${name}: now from ${plugin.module}, was ${old.module}`]),
     ...(options.length === 0 ? [] : [`plugin ${name}: options changed: ${options.join(', ')}`]),
-    ...(plugin.isStale && !old.isStale ? [`plugin ${name}: its code has changed: ${NEXT_START}`] : []),
+    ...(plugin.isStale && !old.isStale ? [`plugin ${name}: ${STALE}`] : []),
     // The same module and options, and another key: another plugin of the module.
     ...(old.key !== plugin.key && old.module === plugin.module && options.length === 0
       ? [`plugin ${name}: replaced`]

@@ -395,6 +395,23 @@ describe('loaded again', () => {
     ]);
   });
 
+  test('so is a preset that has changed', async () => {
+    const preset = (...plugins: readonly string[]): string =>
+      `export const quiet = ${JSON.stringify({ name: 'quiet', plugins })};`;
+    using dir = testDirectory({
+      'quiet.mjs': preset('status-file'),
+      'daemontap.config.json': { preset: './quiet.mjs' },
+    });
+    const before = await load(dir.path);
+    dir.write('quiet.mjs', preset('status-file', 'control-fifo'));
+    const after = await load(dir.path, { previous: before });
+    expect(names(after)).toEqual(names(before));
+    expect(compareConfigurations({ before, after })).toEqual([
+      'preset quiet: its code has changed: takes effect at the next start',
+    ]);
+    expect(compareConfigurations({ before: after, after: await load(dir.path, { previous: after }) })).toEqual([]);
+  });
+
   test('a module that failed is looked at again once it is mended', async () => {
     using dir = testDirectory({
       ...packageFiles('daemontap-plugin-mended', 'export const plugin = [;'),

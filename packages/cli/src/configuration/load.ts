@@ -40,6 +40,8 @@ export interface Configuration {
   readonly values: readonly OriginatedValue[];
   /** In the order in which they are applied. */
   readonly plugins: readonly LoadedPlugin[];
+  /** What messages call the presets whose files have changed since they were loaded: the next process takes them up. */
+  readonly stalePresets: readonly string[];
   readonly serviceOptions: ServiceOptions;
 }
 
@@ -76,6 +78,7 @@ export async function loadConfiguration(request: LoadRequest): Promise<Configura
     settings: fromFile.settings,
     values: Object.freeze([...fromFile.values, ...otherValues(config, source)]),
     plugins: Object.freeze(stack.plugins),
+    stalePresets: Object.freeze(stack.stalePresets),
     serviceOptions: serviceOptionsOf(config),
   });
 }

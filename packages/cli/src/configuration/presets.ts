@@ -72,6 +72,8 @@ export interface ForeignPreset extends Pick<EntryRequest, 'file' | 'fromDir'> {
   readonly plugins: readonly IndexedEntry[];
   /** What is wrong with other entries of it. */
   readonly problems: readonly Problem[];
+  /** True when the file has changed since it was loaded. */
+  readonly isStale: boolean;
 }
 
 /**
@@ -83,7 +85,7 @@ export async function loadPreset(
 ): Promise<ForeignPreset> {
   const fail = (message: string): ConfigurationError => new ConfigurationError([{ place: request.place, message }]);
   const { base, exportName } = splitName(request.name);
-  const { exports, file } = await loadForeign({ ...request, kind: 'preset', name: base }, fail);
+  const { exports, file, isStale } = await loadForeign({ ...request, kind: 'preset', name: base }, fail);
   const picked = pickPreset(exports, exportName);
   if ('problem' in picked) throw fail(`unable to use preset ${base} from ${file}: ${picked.problem}`);
   const label = `preset ${picked.found.name}`;
@@ -93,5 +95,5 @@ export async function loadPreset(
       foreign.map(({ path, message }) => ({ place: placeOf(label, ['plugins', ...path]), message })),
     );
   }
-  return { ...parsePlugins(picked.found.plugins, label), file: label, fromDir: dirname(file) };
+  return { ...parsePlugins(picked.found.plugins, label), file: label, fromDir: dirname(file), isStale };
 }

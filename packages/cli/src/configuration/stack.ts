@@ -18,6 +18,8 @@ export interface StackRequest extends Pick<EntryRequest, 'fromDir' | 'uid' | 'pr
 export interface Stack {
   readonly plugins: readonly LoadedPlugin[];
   readonly problems: readonly Problem[];
+  /** What messages call the presets whose files have changed since they were loaded. */
+  readonly stalePresets: readonly string[];
 }
 
 /** Loads all plugins that a configuration asks for, directly and through presets. */
@@ -25,6 +27,7 @@ export async function loadStack(request: StackRequest): Promise<Stack> {
   const { parsed, file } = request;
   const without = parsed.config.without ?? [];
   const fromPresets = await loadPresets(request);
+  const { stalePresets } = fromPresets;
   const left = fromPresets.plugins.filter(({ name }) => !without.includes(name));
   const own = await loadAll(parsed.plugins.map((entry) => ({ ...request, ...entry })));
   const named = [...left, ...own.plugins];
@@ -34,9 +37,10 @@ export async function loadStack(request: StackRequest): Promise<Stack> {
   const plugins = [...left, ...ours.filter(({ name }) => !without.includes(name)), ...own.plugins];
   const loadProblems = [...fromPresets.problems, ...own.problems];
   // With a key that is wrong, nobody knows what was meant to be left out, or allowed.
-  if (parsed.problems.length > 0) return { plugins, problems: loadProblems };
+  if (parsed.problems.length > 0) return { plugins, problems: loadProblems, stalePresets };
   // What could not be loaded would be missed everywhere: that is not said again.
-  if (loadProblems.length > 0) return { plugins, problems: [...loadProblems, ...duplicates(plugins, left.length)] };
+  if (loadProblems.length > 0)
+    return { plugins, problems: [...loadProblems, ...duplicates(plugins, left.length)], stalePresets };
   const known = [...[...fromPresets.plugins, ...allOurs].map(({ name }) => name), ...fromPresets.leftOut];
   const unknownWithout = without.flatMap((name, index) =>
     known.includes(name)
@@ -55,7 +59,7 @@ export async function loadStack(request: StackRequest): Promise<Stack> {
     ...serviceProblems(parsed.config.services ?? {}, plugins, file),
     ...allowProblems(parsed.config.allow ?? [], plugins, file),
   ];
-  return { plugins, problems };
+  return { plugins, problems, stalePresets };
 }
 
 async function loadPresets(request: StackRequest): Promise<Stack & { readonly leftOut: readonly string[] }> {
@@ -65,6 +69,7 @@ async function loadPresets(request: StackRequest): Promise<Stack & { readonly le
   const plugins: LoadedPlugin[] = [];
   const problems: Problem[] = [];
   const leftOut: string[] = [];
+  const stalePresets: string[] = [];
   for (const [index, name] of names.entries()) {
     if (name === DEFAULT_PRESET) {
       plugins.push(...(await daemontoolsPlugins(settings, previous)));
@@ -74,6 +79,7 @@ async function loadPresets(request: StackRequest): Promise<Stack & { readonly le
     try {
       const loaded = await loadPreset({ ...request, name, place });
       problems.push(...loaded.problems);
+      if (loaded.isStale) stalePresets.push(loaded.file);
       // What is left out by the name in the preset is not even loaded.
       const isWanted = (entry: string): boolean => !without.includes(splitName(entry).base);
       leftOut.push(...loaded.plugins.map((entry) => splitName(entry.name).base).filter((each) => !isWanted(each)));
@@ -87,10 +93,10 @@ async function loadPresets(request: StackRequest): Promise<Stack & { readonly le
       problems.push(...problemsOf(error));
     }
   }
-  return { plugins, problems, leftOut };
+  return { plugins, problems, leftOut, stalePresets };
 }
 
-async function loadAll(requests: readonly EntryRequest[]): Promise<Stack> {
+async function loadAll(requests: readonly EntryRequest[]): Promise<Omit<Stack, 'stalePresets'>> {
   const plugins: LoadedPlugin[] = [];
   const problems: Problem[] = [];
   // One after the other: whatever modules do when they are loaded, they do it in the same order each time.
