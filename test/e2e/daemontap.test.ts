@@ -1,10 +1,20 @@
 /** The `daemontap` command by itself: its words, what it shows, and a configuration that changes while services run. */
-import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { daemontap as ours } from './support/implementations.ts';
 import { cleanEnvironment, run } from './support/run.ts';
 import type { Outcome } from './support/run.ts';
+import { stack } from './support/stack.ts';
 import { start } from './support/start.ts';
 import type { StartedProgram } from './support/start.ts';
 import { readRecord } from './support/supervised.ts';
@@ -132,6 +142,27 @@ describe('up', () => {
     writeFileSync(here.modulePath, `process.emitWarning('this is old');\n${SPEAKER}`);
     here.configure({ plugins: ['../speaker.mjs'] });
     expect((await here.daemontap('check', here.scanDir)).stderr).toBe('daemontap: warning: this is old\n');
+  });
+
+  test('what a plugin writes with console is shown, and services find their output as it was', async () => {
+    const talker = `console.log('it talks');
+      process.stderr.write('and more\\n');
+      const definition = { name: 'talker', apiVersion: 1 };
+      export const talker = Object.assign(() => ({ ...definition, apply() {} }), { definition });`;
+    await using up = stack({
+      through: ['sh', '-c', '"$@" 2>&1 | cat', 'sh'], // of pipes Node changes the flags
+      plugins: ['../talker.mjs'],
+      prepare({ here, make }) {
+        writeFileSync(here.join('talker.mjs'), talker);
+        make('a', 'cat /proc/$$/fdinfo/1 /proc/$$/fdinfo/2 >told; mv told flags; exec sleep 1000');
+      },
+    });
+    const told = await until(() => existsSync(up.path('a/flags')) && readFileSync(up.path('a/flags'), 'latin1'), {
+      describe: 'the service has told its flags',
+    });
+    const flags = [...told.matchAll(/^flags:\s*(\d+)$/gm)].map(([, octal = '']) => Number.parseInt(octal, 8));
+    expect(flags.map((each) => each & constants.O_NONBLOCK)).toEqual([0, 0]);
+    expect(up.up.stdout()).toBe('it talks\nand more\n');
   });
 
   test('at HUP a plugin that is added meets running services with the options that come with it', async () => {

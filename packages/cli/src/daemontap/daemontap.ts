@@ -11,6 +11,7 @@ import { fromWord, toWord } from './directory.ts';
 import type { DirectoryOptions } from './directory.ts';
 import { plugins } from './plugins.ts';
 import { addServiceCommands } from './services/commands.ts';
+import { shareOutput } from './shared-output.ts';
 import { up } from './up.ts';
 
 const WRONG_USE = 100;
@@ -18,7 +19,8 @@ const { fatal, usage, warning } = voiceOf('daemontap');
 
 /** Runs the command that the arguments name, and resolves with the exit code. */
 export async function daemontap(): Promise<number> {
-  // Node's own way to show a warning, about a plugin's module perhaps, is process.stderr, which changes the descriptor.
+  shareOutput();
+  // Node's own way to show a warning, about a plugin's module perhaps, takes several lines.
   process.removeAllListeners('warning').on('warning', ({ message }) => warning(message));
   let exitCode = 0;
   const does =
