@@ -99,6 +99,16 @@ export class LogDirectory {
     yield* this.abandon();
   }
 
+  /** Lets go of it, with nothing written since it was opened: the next run goes on with the same `current`. */
+  *putBack(): Steps<void> {
+    try {
+      yield* done(this.#held.call('fchmod', this.#currentFd, FINISHED_MODE));
+    } catch {
+      // The next run will find an unfinished one.
+    }
+    yield* this.abandon();
+  }
+
   /** Lets go of it as it is: the next run will find an unfinished `current`. */
   *abandon(): Steps<void> {
     yield* this.#closeCurrent();

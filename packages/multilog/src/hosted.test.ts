@@ -234,6 +234,21 @@ describe('where paths lead', () => {
     await again.end();
     await until(() => openFiles().length === before - 3);
   });
+
+  test('a directory is left as it was, however often another one cannot be opened', async () => {
+    const { sink } = await hosted('x', ['n2', './main']);
+    for (const line of ['old\n', 'new\n']) {
+      await sink.take(bytes(line));
+      if (line === 'old\n') await sink.rotate();
+    }
+    await sink.end();
+    const before = readdirSync(inHere('x/main'));
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await expect(hosted('x', ['n2', './main', './no/such'])).rejects.toBeInstanceOf(SetUpError);
+    }
+    expect(readdirSync(inHere('x/main'))).toEqual(before);
+    expect([text('x/main/current'), statSync(inHere('x/main/current')).mode & 0o777]).toEqual(['new\n', 0o744]);
+  });
 });
 
 /** Calls of which some are done otherwise: those on an open file whose path has that in it. */

@@ -67,7 +67,7 @@ export async function openHostedOn(
   { script, directoryFd, show, ...options }: HostedSinkOptions,
 ): Promise<HostedSink> {
   const driver = new Driver(options, files);
-  const log = await driver.run(() => Multilog.open(script, { directoryFd, show }));
+  const log = await driver.run(() => Multilog.open(script, { directoryFd, show, triesAgain: true }));
   const finish = async (operation: () => Steps<void>): Promise<void> => driver.run(operation);
   return {
     take(block) {

@@ -18,6 +18,11 @@ const STDERR = 2;
 export interface MultilogOptions extends Ground {
   /** Shows a line for the action `e`, its newline included. It must not wait. Standard error if not given. */
   show?(line: Buffer): void;
+  /**
+   * Whether what cannot be opened is tried again and again: directories before it are then left as they were, or each try
+   * would leave another file in them, and the oldest would go. By default they are left as multilog leaves them.
+   */
+  readonly triesAgain?: boolean;
 }
 
 /** A running multilog. */
@@ -36,14 +41,17 @@ export class Multilog {
    * Opens all that a script names, in its order.
    * @throws SetUpError
    */
-  static *open(script: Script, { show = showOnStderr, ...ground }: MultilogOptions = {}): Steps<Multilog> {
+  static *open(
+    script: Script,
+    { show = showOnStderr, triesAgain = false, ...ground }: MultilogOptions = {},
+  ): Steps<Multilog> {
     const statusFiles: StatusFile[] = [];
     const directories: LogDirectory[] = [];
     try {
       for (const path of script.statusFiles) statusFiles.push(yield* StatusFile.open(path, ground));
       for (const plan of script.directories) directories.push(yield* LogDirectory.open(plan, ground));
     } catch (error) {
-      for (const each of directories) yield* each.abandon();
+      for (const each of directories) yield* triesAgain ? each.putBack() : each.abandon();
       for (const each of statusFiles) yield* each.close();
       throw error;
     }
