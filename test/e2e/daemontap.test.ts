@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { makeFifo } from './support/fifo.ts';
 import { daemontap as ours } from './support/implementations.ts';
 import { cleanEnvironment, run } from './support/run.ts';
 import type { Outcome } from './support/run.ts';
@@ -104,6 +105,20 @@ describe('its words', () => {
     expect([code, stderr]).toEqual([111, expect.stringMatching(/its path is not UTF-8, .* svscan takes any\n$/)]);
   });
 });
+
+test.each([['--help'], ['check'], ['config'], ['plugins'], ['status', '--dir']])(
+  '%s into a pipe that nobody reads any more ends it by SIGPIPE, as daemontools',
+  async (...words) => {
+    await using here = temporaryDirectory();
+    here.makeService('service/a');
+    const script = '{ : <go; "$@"; echo $? >code; } | { exec <&-; : >go; }';
+    const command = [program, ...words, ...(words[0] === '--help' ? [] : [here.join('service')])];
+    makeFifo(here.join('go'));
+    const outcome = await run(['/bin/sh', '-c', script, 'sh', ...command], { cwd: here.path });
+    expect(outcome).toEqual({ code: 0, signal: undefined, stdout: '', stderr: '' });
+    expect(readFileSync(here.join('code'), 'latin1')).toBe('141\n');
+  },
+);
 
 describe('config', () => {
   test('shows every value in force with where it comes from, the highest authority first', async () => {

@@ -1,10 +1,10 @@
 /** The `daemontap` command: the human side of a scan directory. Its words are read by commander, as bytes. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
-import { argumentBytes } from '@daemontap/posix';
+import { argumentBytes, hasCode } from '@daemontap/posix';
 import { ConfigurationError } from '../configuration/problem.ts';
 import { version } from '../help.ts';
-import { program as voiceOf, writeAll } from '../program.ts';
+import { endAsByPipeSignal, program as voiceOf, writeAll } from '../program.ts';
 import { check } from './check.ts';
 import { config } from './config.ts';
 import { fromWord, toWord } from './directory.ts';
@@ -63,6 +63,7 @@ export async function daemontap(): Promise<number> {
     await nextTurn(); // warnings come in one of their own
     return exitCode;
   } catch (error) {
+    if (hasCode(error, 'EPIPE')) endAsByPipeSignal(); // as `daemontap status | head -1`
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE;
     if (error instanceof ConfigurationError) {
       for (const { place, message } of error.problems) fatal(`${place}: ${message}`);

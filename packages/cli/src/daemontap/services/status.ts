@@ -1,7 +1,6 @@
 /** `daemontap status`: what services are, as a table or as JSON. */
 import { isatty } from 'node:tty';
-import { hasCode } from '@daemontap/posix';
-import { endAsByPipeSignal, program as voiceOf, writeAll } from '../../program.ts';
+import { program as voiceOf, writeAll } from '../../program.ts';
 import type { DirectoryOptions } from '../directory.ts';
 import { findServices, nothingFound } from './find-services.ts';
 import { serviceTable } from './service-table.ts';
@@ -29,15 +28,10 @@ export async function status(options: StatusOptions): Promise<number> {
   const { found, missing } = await findServices(words, options);
   const views = found.map(({ view }) => view);
   if (views.length === 0 && missing.length === 0) return fatal(nothingFound(options));
-  try {
-    const nowNs = BigInt(Date.now()) * 1_000_000n;
-    const services = views.map((view) => plainView(view, nowNs));
-    if (json) writeAll(STDOUT, `${JSON.stringify({ version: 1, services }, undefined, 2)}\n`);
-    else if (views.length > 0) writeAll(STDOUT, serviceTable(views, { nowNs, colours: hasColours() }));
-  } catch (error) {
-    if (!hasCode(error, 'EPIPE')) throw error;
-    endAsByPipeSignal();
-  }
+  const nowNs = BigInt(Date.now()) * 1_000_000n;
+  const services = views.map((view) => plainView(view, nowNs));
+  if (json) writeAll(STDOUT, `${JSON.stringify({ version: 1, services }, undefined, 2)}\n`);
+  else if (views.length > 0) writeAll(STDOUT, serviceTable(views, { nowNs, colours: hasColours() }));
   for (const line of missing) fatal(line);
   const codes = views.map((view) => exitCodeOf(view, words.length > 0));
   return Math.max(missing.length > 0 ? exitCodes.noService : 0, ...codes);
