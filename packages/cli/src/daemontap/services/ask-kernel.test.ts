@@ -1,5 +1,5 @@
 /** What a client makes of kernels that answer, refuse, are silent, or talk nonsense: simulated ones, on real sockets. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createRawServer } from 'node:net';
@@ -92,6 +92,21 @@ describe('a kernel that answers', () => {
   test('is found by a path that is longer than the address of a socket', async () => {
     const path = join(here, `${'long-'.repeat(30)}/http`);
     await expect(askKernel(path)).rejects.toMatchObject({ kind: 'nobody' });
+  });
+
+  test('is not taken for another one, though both have paths as long as that', async () => {
+    const paths = ['one', 'other'].map(async (name, index) => {
+      mkdirSync(join(here, name));
+      const answer = says({ version: 1, services: [{ ...service, identity: `1-${index}` }] });
+      await listening(createServer(answer), join(here, name, 'http'));
+      const long = join(here, `${'long-'.repeat(30)}${name}`);
+      symlinkSync(name, long);
+      return join(long, 'http');
+    });
+    for (const [index, path] of (await Promise.all(paths)).entries()) {
+      const { services } = await askKernel(path);
+      expect([...services.keys()]).toEqual([keyOf({ role: 'service', identity: `1-${index}` })]);
+    }
   });
 
   test('is told a command, its name escaped', async () => {

@@ -7,7 +7,8 @@ import { errorText, reasonText } from '@daemontap/formats';
 import { hasCode, shortSocketPath } from '@daemontap/posix';
 import { AskError, lost } from './ask-error.ts';
 
-let agent: Agent | undefined;
+/** One for each socket: the paths that are connected to may be short for different ones in turn. */
+const agents = new Map<string, Agent>();
 
 /** What is asked. */
 export interface Question {
@@ -91,7 +92,8 @@ function tell(block: string, event: (kind: string, value: unknown) => void): voi
 async function send({ socketPath, path, body }: Question, signal: AbortSignal): Promise<IncomingMessage> {
   const { Agent: HttpAgent, request } = await import('node:http');
   // Connections are kept for the next question: to be accepted takes longer than to be answered.
-  agent ??= new HttpAgent({ keepAlive: true });
+  const agent = agents.get(socketPath) ?? new HttpAgent({ keepAlive: true });
+  agents.set(socketPath, agent);
   const short = shortSocketPath(socketPath);
   const answer = new Promise<IncomingMessage>((resolve, reject) => {
     const text = body === undefined ? '' : JSON.stringify(body);
