@@ -6,7 +6,15 @@ import { configure, daemonScan, kill, lives, runs } from './support/daemons.ts';
 import type { DaemonScan } from './support/daemons.ts';
 import { implementations } from './support/implementations.ts';
 import { asNobody, canBeNobody } from './support/nobody.ts';
-import { childrenOf, linesOf, ourScanners, processState, scanCombinations } from './support/supervised.ts';
+import { run } from './support/run.ts';
+import {
+  childrenOf,
+  linesOf,
+  ourScanners,
+  processState,
+  scanCombinations,
+  serverEnvironment,
+} from './support/supervised.ts';
 import { until } from './support/until.ts';
 
 vi.setConfig({ maxConcurrency: 6 });
@@ -124,6 +132,17 @@ describe.concurrent('a service of several daemons', () => {
     await scan.svc('-d', 'a');
     await scan.down('a');
     expect(signals(scan, 'a')).toEqual(['daemon1 TERM', 'daemon2 TERM', 'daemon3 TERM']);
+  });
+
+  test('is not restarted by what ends one of them, and restart --wait says so', async () => {
+    await using scan = daemonScan(up, { services: { a: runs.three } });
+    await scan.upAs('a', 'daemon1');
+    await until(() => scan.pids('a', 'daemon3').length === 1, { describe: 'all three have begun' });
+    const restart = [join(up.server.programDir, 'daemontap'), 'restart', 'a', '--timeout', '2'];
+    const { code, stderr } = await run(restart, { cwd: scan.path(), env: serverEnvironment(up.server, scan.here) });
+    const [second] = scan.pids('a', 'daemon2');
+    const line = `daemontap: fatal: unable to restart a: still up (pid ${second}) after 2 seconds\n`;
+    expect([code, stderr, scan.pids('a', 'first').length]).toEqual([111, line, 1]);
   });
 
   test('gets all other signals for the one alone that is the service', async () => {

@@ -159,10 +159,10 @@ describe('a kernel that answers', () => {
     expect(seen).toEqual([
       { type: 'are', services: [known] },
       { type: 'are', services: [{ ...known, pid: 7, state: 'up' }] },
-      { type: 'trouble', key, text: 'it ended with exit code 3' },
-      { type: 'trouble', key, text: 'it ended by SIGKILL' },
-      { type: 'trouble', key, text: 'it ended in an unknown way' },
-      { type: 'trouble', key, text: 'unable to run it: file does not exist' },
+      { type: 'ended', key, text: 'it ended with exit code 3' },
+      { type: 'ended', key, text: 'it ended by SIGKILL' },
+      { type: 'ended', key, text: 'it ended in an unknown way' },
+      { type: 'startFailed', key, text: 'unable to run it: file does not exist' },
       { type: 'released', key },
     ]);
   });

@@ -33,7 +33,7 @@ export interface KernelService extends Pick<
 export type KernelEvent =
   | { readonly type: 'are'; readonly services: readonly KernelService[] }
   /** A process has ended, or a start has failed. */
-  | { readonly type: 'trouble'; readonly key: string; readonly text: string }
+  | { readonly type: 'ended' | 'startFailed'; readonly key: string; readonly text: string }
   /** It is no longer supervised. */
   | { readonly type: 'released'; readonly key: string };
 
@@ -83,12 +83,12 @@ const events: Readonly<Record<string, v.GenericSchema<unknown, KernelEvent>>> = 
   ),
   ended: v.pipe(
     v.object({ version, ...whose, exit }),
-    v.transform((each): KernelEvent => ({ type: 'trouble', key: keyOf(each), text: `it ended ${endText(each.exit)}` })),
+    v.transform((each): KernelEvent => ({ type: 'ended', key: keyOf(each), text: `it ended ${endText(each.exit)}` })),
   ),
   startFailed: v.pipe(
     v.object({ version, ...whose, message: v.string() }),
     v.transform((each): KernelEvent => ({
-      type: 'trouble',
+      type: 'startFailed',
       key: keyOf(each),
       text: `unable to run it: ${each.message}`,
     })),

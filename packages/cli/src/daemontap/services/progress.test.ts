@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { advance, beginProgress, doneAtMs, remainsText } from './progress.ts';
+import { advance, beginProgress, doneAtMs, noteEnd, remainsText } from './progress.ts';
 import type { Moment, Progress, Verb } from './progress.ts';
 import { stateOf } from './service-view.ts';
 import type { ServiceView } from './service-view.ts';
@@ -104,6 +104,14 @@ describe('start', () => {
     expect(doneAtMs(advance(stopping, seen({ pid: 8, want: 'up', sinceMs: 10_200 }), moment(10_200)))).toBe(11_200);
   });
 
+  test('takes one that a service goes on as, but where that was told to end, too', () => {
+    const stopping = seen({ pid: 7, want: 'down', sinceMs: 0 });
+    const moved = (want: 'up' | 'down'): Progress =>
+      after('start', stopping, [10_100, seen({ pid: 8, want, sinceMs: 10_100 })]);
+    expect(doneAtMs(moved('up'))).toBe(11_100);
+    expect(doneAtMs(advance(moved('down'), seen({ pid: 8, want: 'up', sinceMs: 0 }), moment(10_200)))).toBe(undefined);
+  });
+
   test('says why there is no process', () => {
     const failed = { ...after('start', down), trouble: 'file does not exist' };
     expect(remainsText(failed, 3000)).toBe('still down after 3 seconds: file does not exist');
@@ -119,7 +127,27 @@ describe('restart', () => {
   test('is done when another process has run for a second', () => {
     expect(doneAtMs(after('restart', up))).toBe(undefined);
     expect(doneAtMs(after('restart', up, [10_100, seen({ want: 'up', sinceMs: 10_090 })]))).toBe(undefined);
-    expect(doneAtMs(after('restart', up, [10_100, seen({ pid: 8, want: 'up', sinceMs: 10_090 })]))).toBe(11_100);
+    const next = seen({ pid: 8, want: 'up', sinceMs: 10_090 });
+    expect(doneAtMs(advance(noteEnd(after('restart', up), 'it ended by SIGTERM'), next, moment(10_100)))).toBe(11_100);
+    const upByFiles = { ...up, by: 'files' as const };
+    expect(doneAtMs(after('restart', upByFiles, [10_100, { ...next, by: 'files' }]))).toBe(11_300);
+  });
+
+  test('is not done by a service that goes on as another process, but by the next start', () => {
+    const moved = after('restart', up, [10_100, seen({ pid: 8, want: 'up', sinceMs: 10_090 })]);
+    expect(doneAtMs(moved)).toBe(undefined);
+    expect(remainsText(moved, 1000)).toBe('still up (pid 8) after 1 second');
+    const next = seen({ pid: 9, want: 'up', sinceMs: 12_000 });
+    expect(doneAtMs(advance(noteEnd(moved, 'it ended by SIGTERM'), next, moment(12_000)))).toBe(13_000);
+  });
+
+  test('is done by a new process that goes on as another one', () => {
+    const started = advance(
+      noteEnd(after('restart', up), ''),
+      seen({ pid: 8, want: 'up', sinceMs: 1 }),
+      moment(10_100),
+    );
+    expect(doneAtMs(advance(started, seen({ pid: 9, want: 'up', sinceMs: 1 }), moment(10_200)))).toBe(11_200);
   });
 
   test('says who does not end', () => {

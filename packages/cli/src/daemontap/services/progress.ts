@@ -18,6 +18,8 @@ export interface Progress {
   readonly seenAtMs: number;
   /** How many processes have come since. */
   readonly starts: number;
+  /** Whether the process was told of as ended. Of one that goes on as another one no kernel says so. */
+  readonly hasEnded?: boolean;
   /** What has gone wrong last. */
   readonly trouble?: string;
 }
@@ -43,8 +45,17 @@ export function beginProgress(verb: Verb, view: ServiceView, { atMs, wallNs }: M
 /** What is known when it is seen again. */
 export function advance(progress: Progress, view: ServiceView, { atMs }: Moment): Progress {
   if (view.pid === progress.view.pid) return { ...progress, view };
+  if (isMoved(progress, view)) {
+    const isToEnd = progress.oldPid === progress.view.pid && (progress.verb === 'restart' || view.want === 'down');
+    return { ...progress, view, seenAtMs: atMs, oldPid: isToEnd ? view.pid : progress.oldPid };
+  }
   const starts = progress.starts + (view.pid === undefined ? 0 : 1);
-  return { ...progress, view, seenAtMs: atMs, starts };
+  return { ...progress, view, seenAtMs: atMs, starts, hasEnded: false };
+}
+
+/** What is known when its process has ended. */
+export function noteEnd(progress: Progress, trouble: string): Progress {
+  return { ...progress, trouble, hasEnded: true };
 }
 
 /** From when on it is done if nothing else is seen; `undefined`: something must come first. */
@@ -66,4 +77,10 @@ export function remainsText({ verb, oldPid, view, starts, trouble }: Progress, w
   if (starts > 1) return `it was started ${starts} times in ${time} and does not stay up${why}`;
   const isNew = verb !== 'stop' && pid !== undefined && pid !== oldPid;
   return isNew ? `${stateText(view)} for less than a second` : `still ${stateText(view)} after ${time}${why}`;
+}
+
+/** Whether the service goes on as another process, without a start. Files do not tell. */
+function isMoved({ view: last, hasEnded }: Progress, { pid, by }: ServiceView): boolean {
+  const isTold = last.by === 'kernel' && by === 'kernel' && hasEnded !== true;
+  return isTold && last.pid !== undefined && pid !== undefined;
 }

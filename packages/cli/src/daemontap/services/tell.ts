@@ -6,7 +6,7 @@ import { AskError } from './ask-error.ts';
 import type { AskedKernel, KernelCommand } from './ask-kernel.ts';
 import { findServices, nothingFound } from './find-services.ts';
 import type { FoundService } from './find-services.ts';
-import { advance, beginProgress, doneAtMs, remainsText } from './progress.ts';
+import { advance, beginProgress, doneAtMs, noteEnd, remainsText } from './progress.ts';
 import type { Moment, Progress, Verb } from './progress.ts';
 import type { NamedService } from './service-words.ts';
 import { stateText } from './service-view.ts';
@@ -71,7 +71,8 @@ async function sendAndWait(tasks: readonly Task[], waitMs: number): Promise<numb
       // What is seen last before it is told is what counts as before.
       seen: (service, view) =>
         change(service, (last) => (areTold ? advance(last, view, now()) : beginProgress(last.verb, view, now()))),
-      trouble: (service, trouble) => change(service, (last) => ({ ...last, trouble })),
+      ended: (service, text) => change(service, (last) => noteEnd(last, text)),
+      startFailed: (service, trouble) => change(service, (last) => ({ ...last, trouble })),
     },
   );
   areTold = true;

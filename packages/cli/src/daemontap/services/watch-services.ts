@@ -24,8 +24,10 @@ const { warning } = voiceOf('daemontap');
 /** Is told what is seen. */
 export interface Watcher {
   seen(service: NamedService, view: ServiceView): void;
-  /** A process has ended, or a start has failed. */
-  trouble(service: NamedService, text: string): void;
+  /** A process has ended; how. */
+  ended(service: NamedService, text: string): void;
+  /** A start has failed; why. */
+  startFailed(service: NamedService, text: string): void;
 }
 
 /** Services that are seen until it is closed. */
@@ -106,8 +108,8 @@ export class Watch {
     }
     const service = byKey.get(event.key);
     if (service === undefined) return;
-    if (event.type === 'trouble') this.#watcher.trouble(service, event.text);
-    else this.#goByFiles(service);
+    if (event.type === 'released') this.#goByFiles(service);
+    else this.#watcher[event.type](service, event.text);
   }
 
   #goByFiles(service: NamedService): void {
