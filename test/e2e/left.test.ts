@@ -2,6 +2,7 @@
 import { chownSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
+import { configure, killAt, makeKiller } from './support/daemons.ts';
 import { asNobody, canBeNobody } from './support/nobody.ts';
 import { run } from './support/run.ts';
 import { keepsLines, logsSignals, writesNumbers } from './support/runs.ts';
@@ -257,6 +258,21 @@ describe.concurrent('what the next svscan finds', () => {
 const up = ourScanners.find(({ isUp }) => isUp === true);
 
 describe.runIf(up !== undefined)('daemontap up', () => {
+  test('killed before a change is recorded: nobody has seen that one, either', async () => {
+    if (up === undefined) return;
+    await using scan = scanDirectory(up, {
+      prepare(made) {
+        made.make('a');
+        configure(made.path(), { plugins: [makeKiller(made)] });
+      },
+    });
+    await scan.up('a');
+    killAt(scan, 'unrecorded once');
+    await scan.svc('-o', 'a');
+    expect(await scan.svscan.exit).toEqual({ code: undefined, signal: 'SIGKILL' });
+    expect(readRecord(scan.path('a'))?.want).toBe('up');
+  });
+
   test('whose run-record is taken out at HUP and taken back leaves what the next one needs', async () => {
     if (up === undefined) return;
     await using scan = scanDirectory(up, { prepare: ({ make }) => void make('a') });

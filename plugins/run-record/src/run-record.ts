@@ -111,7 +111,8 @@ export const runRecord: PluginFactory = definePlugin({
       const before = records.get(keyOf(service));
       if (before !== undefined) records.set(keyOf(service), { ...before, ends: withEnd(before.ends, end) });
     });
-    hooks.statusChanged.tap('run-record', (service, status) => {
+    // Before anybody can see it: what was seen is not lost with the kernel.
+    hooks.statusChanged.tap({ name: 'run-record', stage: -1 }, (service, status) => {
       attempt(() => {
         const { pid, want, paused, startDue, leaving, sinceNs } = status;
         const process = known(service)?.pid === pid ? {} : identityOf(pid);

@@ -129,7 +129,8 @@ export function upAgain(
 
 /**
  * A plugin that kills the kernel, once, when a file `kill-at` beside it names the moment: a hook, when among the taps, and for
- * `intended` what is. `statusChanged` is looked at where a service goes on as another process.
+ * `intended` what is. `statusChanged` is looked at where a service goes on as another process; `unrecorded` is right before
+ * run-record is told of a state that is wanted.
  */
 const KILLER = `import { readFileSync, rmSync } from 'node:fs';
 const file = import.meta.dirname + '/kill-at';
@@ -154,6 +155,7 @@ const plugin = { name: 'killer', apiVersion: 1, requires: [], apply({ hooks }) {
       if (pid !== undefined && before !== undefined && pid !== before) reach('statusChanged ' + when);
     });
   }
+  hooks.statusChanged.tap({ name: 'killer', before: 'run-record' }, (_service, { want }) => reach('unrecorded ' + want));
 } };
 export const killer = Object.assign(() => plugin, { definition: { ...plugin, schema: undefined } });
 `;
