@@ -81,19 +81,23 @@ describe('in a kernel', () => {
     ]);
   });
 
+  const hasMode = async (socket: ControlSocketOptions, mode: number): Promise<void> => {
+    await using kernel = await askedKernel({ ...one, socket });
+    expect(statSync(kernel.socketPath).mode & 0o777).toBe(mode);
+  };
   test.each([
     [{}, 0o600],
-    [{ group: 'root' }, 0o660],
     [{ users: ['nobody'] }, 0o666],
+    [{ mode: '606' }, 0o606],
+  ])('with %o its file has mode %o', hasMode);
+
+  const isRoot = process.geteuid?.() === 0;
+  if (!isRoot) console.log('skipped: sockets of another group; they need root');
+  test.runIf(isRoot).each([
+    [{ group: 'root' }, 0o660],
     [{ users: ['nobody'], group: 'root' }, 0o666],
     [{ mode: '0640', group: 'root' }, 0o640],
-    [{ mode: '606' }, 0o606],
-  ])('with %o its file has mode %o', async (socket, mode) => {
-    await using kernel = await askedKernel({ ...one, socket });
-    const found = statSync(kernel.socketPath).mode & 0o777;
-    // Without root, no file can be given to another group.
-    expect([mode, process.geteuid?.() === 0 ? found : mode]).toEqual([mode, found]);
-  });
+  ])('with %o its file has mode %o', hasMode);
 
   test('that is replaced, another goes on in its place; who waits is told', async () => {
     await using kernel = await askedKernel(one);
