@@ -199,8 +199,9 @@ describe.concurrent('a daemon', () => {
     });
     const fds = async (name: string): Promise<readonly (readonly [number: number, link: string])[]> => {
       const dir = `/proc/${await scan.up(name)}`;
-      const isThere = (): boolean => readFileSync(`${dir}/comm`, 'latin1') === 'sleep\n';
-      await until(isThere, { describe: `${name} is what it executes` });
+      const isThere = (): boolean =>
+        readFileSync(`${dir}/comm`, 'latin1') === 'sleep\n' && processState(scan.record(name)?.pid ?? 0) === 'S';
+      await until(isThere, { describe: `${name} sleeps: it loads no library any more` });
       const all = readdirSync(`${dir}/fd`).map((fd) => [Number(fd), readlinkSync(`${dir}/fd/${fd}`)] as const);
       return all.toSorted(([one], [other]) => one - other);
     };
